@@ -1,0 +1,95 @@
+/**
+ * The errors of foliodb. Every error a user can meet carries a stable `code`; docs/guide.md lists them all with what to do.
+ * There are three kinds of wrong: the caller's (`StoreError`), the disk's (`CorruptionError`, code "DAMAGED"), and ours
+ * (`AssertionError` from `assert`).
+ */
+
+/** Every `code` of a `StoreError`, grouped by when it occurs. */
+export type ErrorCode =
+  // Opening.
+  | "OPTION"
+  | "ADDON"
+  | "NOT_FOUND"
+  | "NOT_A_FILE"
+  | "NO_PERMISSION"
+  | "NOT_A_STORE"
+  | "NEWER_FORMAT"
+  | "ENCODING"
+  | "COORDINATION_LOST"
+  // Reading and writing.
+  | "KEY_TYPE"
+  | "KEY_SIZE"
+  | "VALUE_TYPE"
+  | "VALUE_SIZE"
+  | "BOUND"
+  | "READ_ONLY"
+  | "LOCKED"
+  | "STORE_REPLACED"
+  | "STORE_FULL"
+  | "SLOTS_FULL"
+  | "LIVE_LIST_FULL"
+  | "POISONED"
+  // Transactions and life cycle.
+  | "TRANSACTION_OVER"
+  | "TRANSACTION_ASYNC"
+  | "TRANSACTION_NESTED"
+  | "CLOSED"
+  | "SNAPSHOT_CLOSED"
+  // The machine.
+  | "DISK_FULL"
+  | "IO"
+  | "DAMAGED";
+
+/** What went wrong in the use of a store, or in the machine under it. */
+export class StoreError extends Error {
+  override readonly name: string = "StoreError";
+  /** Stable across versions: match on this, never on the message. */
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Bytes on the disk that are not what they must be. `page` is a page number of the store file, or -1 where none applies. */
+export class CorruptionError extends StoreError {
+  override readonly name = "CorruptionError";
+  readonly page: number;
+  readonly expected: string;
+  readonly found: string;
+
+  constructor(page: number, expected: string, found: string, options?: ErrorOptions) {
+    super("DAMAGED", `damaged store: ${page < 0 ? "" : `page ${page}: `}expected ${expected}, found ${found}`, options);
+    this.page = page;
+    this.expected = expected;
+    this.found = found;
+  }
+}
+
+/** A failed system call, as the addon reports it. `code` is the system's name of the error ("ENOSPC"). */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+
+  constructor(code: string, errno: number, syscall: string, path: string | undefined, detail: string) {
+    super(`${code}: ${detail}, ${syscall}${path === undefined ? "" : ` '${path}'`}`);
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+    this.path = path;
+  }
+}
+
+/** A condition that only a defect of foliodb can break. */
+export function assert(condition: boolean, message = "assertion failed"): asserts condition {
+  if (!condition) throw new Error(`foliodb internal error: ${message}`);
+}
+
+/** The end of a `switch` over a closed union. */
+export function unreachable(value: never): never {
+  throw new Error(`foliodb internal error: unexpected ${String(value)}`);
+}
