@@ -33,6 +33,8 @@ export interface Lockable {
 
 /** The commit's one native job. Every array belongs to the job until it is done. */
 export interface CommitPlan {
+  /** Bytes of a page: the unit of `runs`. */
+  readonly pageSize: number;
   /** Pairs (first page, page count): runs of new pages; each gets its checksum (bytes 4 to the run's end) at byte 0 before flush 1. */
   readonly runs: Uint32Array;
   /** How many numbers of `runs` count. */
