@@ -1,0 +1,137 @@
+/**
+ * Keys as the trees see them: raw encoded bytes in a buffer of their own, compared four bytes at a time.
+ *
+ * A `KeyBuffer` is made once and filled again for every operation, so that no operation allocates. Behind the key there
+ * are always zeros enough that a head (four bytes, big-endian) may be read at any position up to the key's end.
+ */
+import { Buffer } from "node:buffer";
+import { assert } from "../../errors.ts";
+import { KEY_SIZE_MAX } from "../format/limits.ts";
+
+/** Zeros behind the longest key. */
+const KEY_PADDING = 8;
+/** Bytes of a key buffer: encoders may write up to here before they learn that the key is too long. */
+export const KEY_BUFFER_SIZE = 2048 + KEY_PADDING;
+
+export class KeyBuffer {
+  /** Room for the key. Who writes here calls `end` afterwards. */
+  readonly bytes: Buffer = Buffer.alloc(KEY_BUFFER_SIZE);
+  readonly view: DataView = new DataView(this.bytes.buffer, this.bytes.byteOffset, KEY_BUFFER_SIZE);
+  /** Bytes of the key. */
+  length = 0;
+
+  /** Declares the first `length` bytes to be the key, and puts the zeros behind it. */
+  end(length: number): void {
+    assert(length <= KEY_SIZE_MAX, "key within its limit");
+    this.view.setUint32(length, 0);
+    this.view.setUint32(length + 4, 0);
+    this.length = length;
+  }
+
+  /** Makes a copy of `length` bytes the key. */
+  set(source: Uint8Array, from = 0, length = source.length - from): void {
+    copyBytes(this.bytes, 0, source, from, length);
+    this.end(length);
+  }
+
+  /** Shortens the key. */
+  truncate(length: number): void {
+    assert(length <= this.length, "a key is only ever shortened");
+    this.end(length);
+  }
+}
+
+/** Up to here a loop beats `set(subarray)`, which allocates a view. */
+const COPY_LOOP_MAX = 24;
+
+/** Copies bytes between different memories (or the same one, where source and target do not overlap). */
+export function copyBytes(target: Uint8Array, to: number, source: Uint8Array, from: number, length: number): void {
+  if (length <= COPY_LOOP_MAX) {
+    for (let index = 0; index < length; index++) target[to + index] = source[from + index];
+  } else if (length === source.length) {
+    target.set(source, to);
+  } else {
+    target.set(source.subarray(from, from + length), to);
+  }
+}
+
+/**
+ * Order of the `length` suffix bytes at `at` to the last `rest` bytes of a key, which begin at `from`: below, above or
+ * equal to 0. The heads of both must have been found equal: that settles the first four bytes, padding included, so
+ * that where one of the two is shorter than four bytes only the lengths are left.
+ */
+export function compareSuffix(
+  view: DataView,
+  at: number,
+  length: number,
+  keyView: DataView,
+  from: number,
+  rest: number,
+): number {
+  const shorter = Math.min(length, rest);
+  let index = 4;
+  for (; index + 4 <= shorter; index += 4) {
+    const left = view.getUint32(at + index);
+    const right = keyView.getUint32(from + index);
+    if (left !== right) return left < right ? -1 : 1;
+  }
+  for (; index < shorter; index++) {
+    const difference = view.getUint8(at + index) - keyView.getUint8(from + index);
+    if (difference !== 0) return difference;
+  }
+  return length - rest;
+}
+
+/**
+ * Where a key lies relative to all keys that start with the `length` bytes at `at`: 0 among them, -1 before, 1 behind.
+ */
+export function comparePrefix(view: DataView, at: number, length: number, key: KeyBuffer): number {
+  const keyView = key.view;
+  const shorter = Math.min(length, key.length);
+  let index = 0;
+  for (; index + 4 <= shorter; index += 4) {
+    const prefix = view.getUint32(at + index);
+    const own = keyView.getUint32(index);
+    if (prefix !== own) return own < prefix ? -1 : 1;
+  }
+  for (; index < shorter; index++) {
+    const difference = keyView.getUint8(index) - view.getUint8(at + index);
+    if (difference !== 0) return difference < 0 ? -1 : 1;
+  }
+  return key.length < length ? -1 : 0;
+}
+
+/** Order of two keys: below, above or equal to 0. */
+export function compareKeys(left: KeyBuffer, right: KeyBuffer): number {
+  const a = left.view.getUint32(0);
+  const b = right.view.getUint32(0);
+  if (a !== b) return a < b ? -1 : 1;
+  return compareSuffix(left.view, 0, left.length, right.view, 0, right.length);
+}
+
+/** Leading bytes two keys have in common. */
+export function sharedLength(left: KeyBuffer, right: KeyBuffer): number {
+  const shorter = Math.min(left.length, right.length);
+  let index = 0;
+  while (index < shorter && left.bytes[index] === right.bytes[index]) index++;
+  return index;
+}
+
+/** A character has at most this many continuation bytes in UTF-8. */
+const CONTINUATION_MAX = 3;
+
+/**
+ * The greatest prefix not above `length` that does not end inside a UTF-8 character of `key`: otherwise prefix and
+ * suffix of the key could not be decoded separately. Bytes that are no UTF-8 lose at most three.
+ */
+export function wholeCharacters(key: KeyBuffer, length: number): number {
+  let whole = length;
+  const least = Math.max(0, length - CONTINUATION_MAX);
+  while (whole > least && whole < key.length && (key.bytes[whole] & 0xc0) === 0x80) whole--;
+  return whole;
+}
+
+/** The prefix two sorted keys share with everything between them; it does not end inside a character. */
+export function sharedPrefix(lower: KeyBuffer, upper: KeyBuffer): number {
+  return wholeCharacters(upper, sharedLength(lower, upper));
+}
