@@ -1,0 +1,277 @@
+/**
+ * Which pages a transaction may take: the one rule of the space map.
+ *
+ * > A page may be taken exactly when it is in use neither in the map of any live snapshot nor in the transaction's own
+ * > working map (I5). Pages of the maps themselves are in use because the maps' branches name them. Past the end of a
+ * > map everything is free.
+ *
+ * Two sets of bits for each group the transaction looks at: `working`, the map that will be committed, and `busy`, the
+ * union of all live maps and their own pages with what this transaction holds. Free is what is not busy. The union of a
+ * group is kept between transactions and made anew only when a map page it was made from changed.
+ */
+import { StoreError } from "../../errors.ts";
+import { PAGE_COUNT_MAX } from "../format/limits.ts";
+import { groupPages } from "../format/map.ts";
+import type { Snapshot } from "../format/meta.ts";
+import { pageTransaction } from "../format/page.ts";
+import type { Pages } from "./pages.ts";
+import {
+  addGroupBits,
+  EMPTY_MAP,
+  type GroupBits,
+  groupWords,
+  type MapIndex,
+  mapLeafOf,
+  readMapIndex,
+} from "./space-map.ts";
+
+const ALL_BUSY = 0xffffffff;
+
+/** The union of the live maps over one group, and what it was made from. */
+interface Union {
+  /**
+   * For each live map leaf of the group its page and transaction number (a page can be written again as the leaf of the
+   * same group), then the map pages that lie in the group.
+   */
+  readonly sources: readonly number[];
+  readonly bits: GroupBits;
+  readonly full: boolean;
+}
+
+/** A group as the running transaction sees it. */
+interface WorkingGroup {
+  readonly busy: GroupBits;
+  /** Made when the transaction first takes or gives up a page of the group. */
+  working: GroupBits | undefined;
+}
+
+export class FreeSpace {
+  readonly #pages: Pages;
+  readonly #groupPages: number;
+  readonly #unions = new Map<number, Union>();
+  /** Indexes of the maps of live snapshots, by commit id. */
+  #indexes = new Map<string, MapIndex>();
+  #live: readonly Snapshot[] = [];
+  #newest: MapIndex = EMPTY_MAP;
+  /** The own pages of the live maps, by the group they lie in. */
+  #mapPages = new Map<number, Set<number>>();
+  #groups = new Map<number, WorkingGroup>();
+  /** No page below it is free. */
+  #cursor = 0;
+  /** No run of `count` or more free pages begins below `from`. */
+  #runHint = { count: 0, from: 0 };
+
+  constructor(pages: Pages) {
+    this.#pages = pages;
+    this.#groupPages = groupPages(pages.pageEnd);
+  }
+
+  /** A transaction begins over `live`, the newest snapshot first. */
+  begin(live: readonly Snapshot[]): void {
+    const indexes = new Map<string, MapIndex>();
+    this.#mapPages = new Map();
+    for (const snapshot of live) {
+      const index = this.#indexes.get(snapshot.commitId) ?? readMapIndex(this.#pages, snapshot);
+      indexes.set(snapshot.commitId, index);
+      for (const page of index.ownPages) {
+        const group = Math.floor(page / this.#groupPages);
+        const known = this.#mapPages.get(group);
+        if (known === undefined) this.#mapPages.set(group, new Set([page]));
+        else known.add(page);
+      }
+    }
+    this.#indexes = indexes;
+    this.#live = live;
+    this.#newest = this.#indexOf(live[0]);
+    this.#groups = new Map();
+    this.#cursor = 0;
+    this.#runHint = { count: 0, from: 0 };
+  }
+
+  /** Where the pages of the newest snapshot's map are. */
+  get newestMap(): MapIndex {
+    return this.#newest;
+  }
+
+  /** Remembers the map of a snapshot this transaction is about to commit. */
+  remember(snapshot: Snapshot, index: MapIndex): void {
+    this.#indexes.set(snapshot.commitId, index);
+  }
+
+  /** The groups whose bits differ from the newest map's. */
+  changed(): Map<number, GroupBits> {
+    const changed = new Map<number, GroupBits>();
+    for (const [group, { working }] of this.#groups) {
+      if (working === undefined) continue;
+      const before = this.#newestBits(group);
+      if (working.some((word, i) => word !== before[i])) changed.set(group, working);
+    }
+    return changed;
+  }
+
+  /** The highest page whose working bit is set, given that none above `from` is. */
+  highestUsed(from: number): number {
+    for (let group = Math.floor(from / this.#groupPages); group >= 0; group--) {
+      const bits = this.#groups.get(group)?.working ?? this.#newestBits(group);
+      for (let i = bits.length - 1; i >= 0; i--) {
+        if (bits[i] !== 0) return group * this.#groupPages + i * 32 + 31 - Math.clz32(bits[i]);
+      }
+    }
+    return 0;
+  }
+
+  /**
+   * Finds the lowest free page and as many free ones after it as are wanted, at most `count`, in one window, and makes
+   * them busy. @throws StoreError STORE_FULL
+   */
+  reserve(count: number): { page: number; count: number } {
+    const page = this.#nextFree(this.#cursor);
+    const windowEnd = page - (page & this.#pages.windowMask) + this.#pages.windowMask + 1;
+    const end = Math.min(page + count, windowEnd, PAGE_COUNT_MAX);
+    let to = page + 1;
+    while (to < end && !this.isBusy(to)) to++;
+    this.setBusy(page, to - page, true);
+    this.#cursor = to;
+    return { page, count: to - page };
+  }
+
+  /** The lowest run of `count` free pages that does not cross the run boundary; makes it busy. @throws StoreError STORE_FULL */
+  reserveRun(count: number): number {
+    const boundary = this.#pages.windowMask + 1;
+    let from = count >= this.#runHint.count ? Math.max(this.#runHint.from, this.#cursor) : this.#cursor;
+    for (;;) {
+      from = this.#nextFree(from);
+      const left = boundary - (from % boundary);
+      if (left < count) {
+        from += left;
+        continue;
+      }
+      const busy = this.#nextBusy(from, from + count);
+      if (busy === from + count) break;
+      from = busy;
+    }
+    if (from + count > PAGE_COUNT_MAX) throw storeFull();
+    this.setBusy(from, count, true);
+    this.#runHint = { count, from: from + count };
+    return from;
+  }
+
+  isBusy(page: number): boolean {
+    const { busy } = this.#group(Math.floor(page / this.#groupPages));
+    const bit = page % this.#groupPages;
+    return ((busy[bit >>> 5] >>> (bit & 31)) & 1) !== 0;
+  }
+
+  setBusy(page: number, count: number, value: boolean): void {
+    this.#set(page, count, value, (group) => this.#group(group).busy);
+    if (value) return;
+    this.#cursor = Math.min(this.#cursor, page);
+    this.#runHint = { count: 0, from: 0 };
+  }
+
+  /** Whether the working map has these pages in use. */
+  setWorking(page: number, count: number, value: boolean): void {
+    this.#set(page, count, value, (group) => {
+      const state = this.#group(group);
+      state.working ??= this.#newestBits(group);
+      return state.working;
+    });
+  }
+
+  /** The bits of the newest snapshot's map, as a copy. */
+  #newestBits(group: number): GroupBits {
+    const bits = new Uint32Array(groupWords(this.#pages));
+    addGroupBits(this.#pages, this.#live[0], this.#newest, group, bits);
+    return bits;
+  }
+
+  #indexOf(snapshot: Snapshot): MapIndex {
+    return this.#indexes.get(snapshot.commitId) ?? EMPTY_MAP;
+  }
+
+  #set(page: number, count: number, value: boolean, bitsOf: (group: number) => GroupBits): void {
+    for (let at = page; at < page + count; ) {
+      const group = Math.floor(at / this.#groupPages);
+      const bits = bitsOf(group);
+      const end = Math.min(page + count, (group + 1) * this.#groupPages);
+      for (; at < end; at++) {
+        const bit = at - group * this.#groupPages;
+        if (value) bits[bit >>> 5] |= 1 << (bit & 31);
+        else bits[bit >>> 5] &= ~(1 << (bit & 31));
+      }
+    }
+  }
+
+  #group(group: number): WorkingGroup {
+    let state = this.#groups.get(group);
+    if (state === undefined) {
+      state = { busy: this.#union(group).bits.slice(), working: undefined };
+      this.#groups.set(group, state);
+    }
+    return state;
+  }
+
+  #union(group: number): Union {
+    const leaves = new Map<number, Snapshot>();
+    for (const snapshot of this.#live) {
+      const leaf = mapLeafOf(this.#indexOf(snapshot), group);
+      if (leaf !== 0 && !leaves.has(leaf)) leaves.set(leaf, snapshot);
+    }
+    const mapPages = this.#mapPages.get(group) ?? [];
+    const sources: number[] = [];
+    for (const leaf of leaves.keys()) {
+      const { view } = this.#pages.windows[leaf >>> this.#pages.windowShift];
+      sources.push(leaf, pageTransaction(view, (leaf & this.#pages.windowMask) << this.#pages.pageShift));
+    }
+    sources.push(...mapPages);
+    const known = this.#unions.get(group);
+    if (known !== undefined && isSame(known.sources, sources)) return known;
+
+    const bits = new Uint32Array(groupWords(this.#pages));
+    for (const snapshot of leaves.values()) addGroupBits(this.#pages, snapshot, this.#indexOf(snapshot), group, bits);
+    for (const page of mapPages) {
+      const bit = page % this.#groupPages;
+      bits[bit >>> 5] |= 1 << (bit & 31);
+    }
+    const union = { sources, bits, full: bits.every((word) => word === ALL_BUSY) };
+    this.#unions.set(group, union);
+    return union;
+  }
+
+  /** The first free page at or after `from`. */
+  #nextFree(from: number): number {
+    for (let page = from; page < PAGE_COUNT_MAX; ) {
+      const group = Math.floor(page / this.#groupPages);
+      const first = group * this.#groupPages;
+      // A full union is skipped without a look at its bits: nothing in it becomes free before the next transaction.
+      if (this.#groups.has(group) || !this.#union(group).full) {
+        const { busy } = this.#group(group);
+        let bit = page - first;
+        let word = busy[bit >>> 5] | ((1 << (bit & 31)) - 1);
+        for (bit &= ~31; ; word = busy[bit >>> 5]) {
+          if (word >>> 0 !== ALL_BUSY) return first + bit + 31 - Math.clz32(~word & (word + 1));
+          bit += 32;
+          if (bit >= this.#groupPages) break;
+        }
+      }
+      page = first + this.#groupPages;
+    }
+    throw storeFull();
+  }
+
+  /** The first busy page at or after `from`, or `to` if there is none below it. */
+  #nextBusy(from: number, to: number): number {
+    for (let page = from; page < to; page++) {
+      if (this.isBusy(page)) return page;
+    }
+    return to;
+  }
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+function storeFull(): StoreError {
+  return new StoreError("STORE_FULL", `the store would need more than ${PAGE_COUNT_MAX} pages`);
+}

@@ -1,0 +1,39 @@
+/** What an error of the system means to the user of a store. */
+import { type ErrorCode, StoreError, SystemError } from "../../errors.ts";
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: "NOT_FOUND",
+  ENOTDIR: "NOT_FOUND",
+  EISDIR: "NOT_A_FILE",
+  EINVAL: "NOT_A_FILE",
+  EACCES: "NO_PERMISSION",
+  EPERM: "NO_PERMISSION",
+  EROFS: "NO_PERMISSION",
+  ENOSPC: "DISK_FULL",
+  EDQUOT: "DISK_FULL",
+  EFBIG: "DISK_FULL",
+};
+
+const REASONS: Partial<Record<ErrorCode, string>> = {
+  NOT_FOUND: "there is no such path",
+  NOT_A_FILE: "not a regular file",
+  NO_PERMISSION: "no permission",
+  DISK_FULL: "no space left",
+};
+
+/**
+ * The StoreError for an error met while `doing` something; errors that are StoreErrors already, and those that are not
+ * the system's, come back as they are. `codes` overrides what a code of the system means here.
+ */
+export function storeError(error: unknown, doing: string, codes: Readonly<Record<string, ErrorCode>> = CODES): unknown {
+  if (!(error instanceof SystemError)) return error;
+  const code = codes[error.code] ?? "IO";
+  return new StoreError(code, `${doing}: ${REASONS[code] ?? "the system failed"} (${error.message})`, { cause: error });
+}
+
+/** Codes for calls on a file that is open: only a full disk has a meaning of its own. */
+export const OPEN_FILE_CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: "DISK_FULL",
+  EDQUOT: "DISK_FULL",
+  EFBIG: "DISK_FULL",
+};

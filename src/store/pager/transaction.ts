@@ -1,0 +1,276 @@
+/**
+ * A write transaction at the level of pages: it takes and gives up pages, and at its end writes the space map and
+ * prepares the commit. It lives under the writer lock.
+ *
+ * One commit can hold several **parts**, each of which can be undone without the others (asynchronous writes that share
+ * a flush). A part has a transaction number of its own: pages of earlier parts are copied before they are changed, so
+ * that undoing a part is going back to the roots it began with. The commit bears the number of its last part.
+ */
+import { assert, StoreError } from "../../errors.ts";
+import type { Snapshot } from "../format/meta.ts";
+import { pageTransaction } from "../format/page.ts";
+import type { FreeSpace } from "./free-space.ts";
+import type { MappedPages } from "./mapped-pages.ts";
+import type { PageWriter } from "./pages.ts";
+import { pagesUsed, writeMap } from "./space-map.ts";
+import type { StoreFile } from "./storage.ts";
+import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
+
+/** A file grows by about an eighth of itself, at most so much, and always to a multiple of EXTENT_UNIT. */
+const EXTENT_MAX = 256 * 1024 * 1024;
+const EXTENT_UNIT = 64 * 1024;
+/** Pages are made ready in batches of an eighth of what the transaction has taken so far, at most so many. */
+const BATCH_MAX = 64;
+
+/** The trees' side of a snapshot: where the catalog is. */
+export interface CatalogRoot {
+  readonly catalogRoot: number;
+  readonly catalogLevel: number;
+  readonly catalogCount: number;
+}
+
+/** What a transaction does to a page, so that a part can be undone. */
+interface Action {
+  readonly taken: boolean;
+  readonly page: number;
+  readonly count: number;
+  /** Given up: whether this very part had taken it. */
+  readonly own: boolean;
+}
+
+/** The next transaction number: those whose low 32 bits are 0 are skipped, as 0 in a reader slot means none. */
+export function nextNumber(number: number): number {
+  return (number + 1) % 2 ** 32 === 0 ? number + 2 : number + 1;
+}
+
+export class PageTransaction implements PageWriter {
+  readonly pages: MappedPages;
+  /** What it builds on. */
+  readonly base: Snapshot;
+  readonly #file: StoreFile;
+  readonly #space: FreeSpace;
+  readonly #firstNumber: number;
+  #number: number;
+  #pageCount: number;
+  #fileSize: number;
+  /** What this transaction has written and not given up: first page to page count. */
+  readonly #written = new Map<number, number>();
+  /** Single pages taken and given up again: they are ready for stores. */
+  #ready: number[] = [];
+  /** Pages of earlier parts given up in this one; free once this part is kept. */
+  #deferred: { page: number; count: number }[] = [];
+  /** Pages made ready ahead of their use. */
+  #batch = { page: 0, count: 0 };
+  #takenCount = 0;
+  /** No page above it is in use by the working map. */
+  #highest: number;
+  #actions: Action[] = [];
+  #pageCountOfPart: number;
+
+  constructor(file: StoreFile, pages: MappedPages, space: FreeSpace, base: Snapshot) {
+    this.pages = pages;
+    this.base = base;
+    this.#file = file;
+    this.#space = space;
+    this.#firstNumber = nextNumber(base.number);
+    this.#number = this.#firstNumber;
+    this.#pageCount = base.pageCount;
+    this.#pageCountOfPart = base.pageCount;
+    this.#highest = base.pageHighest;
+    this.#fileSize = file.size();
+  }
+
+  get number(): number {
+    return this.#number;
+  }
+
+  get pageCount(): number {
+    return this.#pageCount;
+  }
+
+  // Parts --------------------------------------------------------------------------------------------------------------
+
+  /** Keeps what was done since the last part began; what follows can be undone by itself. */
+  keepPart(): void {
+    for (const { page, count } of this.#deferred) {
+      if (count === 1) this.#ready.push(page);
+      else this.#space.setBusy(page, count, false);
+    }
+    this.#deferred = [];
+    this.#actions = [];
+    this.#pageCountOfPart = this.#pageCount;
+    this.#number = nextNumber(this.#number);
+  }
+
+  /** Undoes what was done since the last part began. The caller goes back to the roots it had then. */
+  undoPart(): void {
+    for (let i = this.#actions.length - 1; i >= 0; i--) {
+      const { taken, page, count, own } = this.#actions[i];
+      this.#space.setWorking(page, count, !taken);
+      if (taken) {
+        this.#space.setBusy(page, count, false);
+        this.#written.delete(page);
+      } else if (own) {
+        this.#space.setBusy(page, count, true);
+        this.#written.set(page, count);
+      } else if (this.#isWritten(page)) {
+        this.#written.set(page, count);
+      }
+    }
+    // Pages ready for reuse may have come from the part that is undone, and be free twice over if they stayed here.
+    this.#ready = [];
+    this.#deferred = [];
+    this.#actions = [];
+    this.#pageCount = this.#pageCountOfPart;
+    this.#number = nextNumber(this.#number);
+  }
+
+  // Pages --------------------------------------------------------------------------------------------------------------
+
+  take(): number {
+    const page = this.#ready.pop() ?? this.#takeFromBatch();
+    this.#noteTaken(page, 1);
+    return page;
+  }
+
+  takeRun(count: number): number {
+    if (count === 1) return this.take();
+    const page = this.#space.reserveRun(count);
+    try {
+      this.#makeReady(page, count);
+    } catch (error) {
+      this.#space.setBusy(page, count, false);
+      throw error;
+    }
+    this.#noteTaken(page, count);
+    return page;
+  }
+
+  giveUp(page: number, count: number): void {
+    const { view } = this.pages.windows[page >>> this.pages.windowShift];
+    const transaction = pageTransaction(view, (page & this.pages.windowMask) << this.pages.pageShift);
+    const own = transaction === this.#number;
+    this.#space.setWorking(page, count, false);
+    this.#actions.push({ taken: false, page, count, own });
+    if (own) {
+      this.#written.delete(page);
+      if (count === 1) this.#ready.push(page);
+      else this.#space.setBusy(page, count, false);
+    } else if (this.#written.delete(page)) {
+      this.#deferred.push({ page, count });
+    }
+  }
+
+  /** Whether an earlier part of this transaction wrote the page. */
+  #isWritten(page: number): boolean {
+    const { view } = this.pages.windows[page >>> this.pages.windowShift];
+    return pageTransaction(view, (page & this.pages.windowMask) << this.pages.pageShift) >= this.#firstNumber;
+  }
+
+  #noteTaken(page: number, count: number): void {
+    this.#space.setWorking(page, count, true);
+    this.#written.set(page, count);
+    this.#actions.push({ taken: true, page, count, own: true });
+    this.#takenCount += count;
+    this.#pageCount = Math.max(this.#pageCount, page + count);
+    this.#highest = Math.max(this.#highest, page + count - 1);
+  }
+
+  #takeFromBatch(): number {
+    if (this.#batch.count === 0) {
+      const batch = this.#space.reserve(Math.min(Math.max(this.#takenCount >> 3, 1), BATCH_MAX));
+      try {
+        this.#makeReady(batch.page, batch.count);
+      } catch (error) {
+        this.#space.setBusy(batch.page, batch.count, false);
+        throw error;
+      }
+      this.#batch = batch;
+    }
+    const { page, count } = this.#batch;
+    this.#batch = { page: page + 1, count: count - 1 };
+    return page;
+  }
+
+  /** Grows the file if need be, maps, and populates: a full disk is an error here and not a fault later. */
+  #makeReady(page: number, count: number): void {
+    const { pages } = this;
+    this.#growTo((page + count) * pages.pageSize);
+    pages.map(page + count);
+    const window = pages.windows[page >>> pages.windowShift];
+    try {
+      this.#file.prepare(window, (page & pages.windowMask) << pages.pageShift, count * pages.pageSize);
+    } catch (error) {
+      throw storeError(error, "making pages ready", OPEN_FILE_CODES);
+    }
+  }
+
+  #growTo(size: number): void {
+    if (size <= this.#fileSize) return;
+    const extent = Math.min(Math.floor(this.#fileSize / 8), EXTENT_MAX);
+    const wanted = Math.ceil(Math.max(size, this.#fileSize + extent) / EXTENT_UNIT) * EXTENT_UNIT;
+    try {
+      this.#file.grow(wanted);
+      this.#fileSize = wanted;
+    } catch {
+      // Too little room for an extent may still be room for what is needed now.
+      try {
+        this.#file.grow(size);
+        this.#fileSize = size;
+      } catch (error) {
+        throw storeError(error, "growing the store", OPEN_FILE_CODES);
+      }
+    }
+  }
+
+  // Commit -------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Writes the space map and tells what there is to commit: the snapshot that would be, and the runs of pages whose
+   * checksums the commit job computes. Nothing may be taken or given up afterwards.
+   */
+  finish(catalog: CatalogRoot, userVersion: number, commitId: string): { snapshot: Snapshot; runs: Uint32Array } {
+    const changed = this.#space.changed();
+    const map = writeMap(this.pages, this.#space.newestMap, changed, this.#number, () => this.#takeForMap());
+    const mapHighest = map.index.ownPages.reduce((highest, page) => Math.max(highest, page), 0);
+    const bitsHighest = this.#space.highestUsed(this.#highest);
+    const snapshot: Snapshot = {
+      number: this.#number,
+      commitId,
+      ...catalog,
+      mapRoot: map.root,
+      mapLevel: map.level,
+      pageCount: this.#pageCount,
+      pageHighest: Math.max(mapHighest, bitsHighest),
+      pagesUsed: pagesUsed(this.pages, map.index),
+      userVersion,
+    };
+    this.#space.remember(snapshot, map.index);
+    const runs = new Uint32Array(this.#written.size * 2);
+    let i = 0;
+    for (const [page, count] of this.#written) {
+      runs[i++] = page;
+      runs[i++] = count;
+    }
+    return { snapshot, runs };
+  }
+
+  /** A page for the map itself: it is busy, but no bit of the working map. */
+  #takeForMap(): number {
+    const page = this.#ready.pop() ?? this.#takeFromBatch();
+    this.#written.set(page, 1);
+    this.#pageCount = Math.max(this.#pageCount, page + 1);
+    return page;
+  }
+
+  /** @throws StoreError IO if a store into the mapping was lost */
+  checkFaults(): void {
+    assert(this.pages.faults.length > 0);
+    if (this.pages.faults[0] !== 0) {
+      throw new StoreError(
+        "IO",
+        "a mapped page of the store could not be read or written: close the store and open it again",
+      );
+    }
+  }
+}
