@@ -1,0 +1,12 @@
+/** What a user gave, in words for messages: its kind, never its content, which may be long or secret. */
+
+/** "an object of class Map": for messages. */
+export function describeValue(value: unknown): string {
+  if (value === null) return "null";
+  if (value === undefined) return "undefined";
+  if (typeof value === "number") return Number.isFinite(value) ? "a number" : String(value);
+  if (typeof value !== "object") return typeof value === "function" ? "a function" : `a ${typeof value}`;
+  if (Array.isArray(value)) return "an array";
+  const name: unknown = value.constructor?.name;
+  return typeof name === "string" && name !== "" && name !== "Object" ? `an object of class ${name}` : "an object";
+}

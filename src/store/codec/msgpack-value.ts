@@ -1,0 +1,140 @@
+/**
+ * The value encoding "msgpack", the default, through msgpackr.
+ *
+ * Plain values are plain MessagePack that every implementation reads. What MessagePack has no type for (undefined within a value, Set,
+ * Error, RegExp, typed arrays, bigints beyond 64 bits) is written as msgpackr's extensions, since the alternative is silent
+ * loss: without `moreTypes` msgpackr writes a Set as an array and a Float64Array as bytes that are not its own.
+ *
+ * A value is decoded from a copy at the start of a small buffer. That is faster than decoding in place (msgpackr has shortcuts for
+ * values near the start of their buffer), a damaged length can't lead the decoder through the rest of the window, and bytes in
+ * the result are never views of mapped memory.
+ */
+import { Buffer } from "node:buffer";
+import { Packr } from "msgpackr";
+import { assert, CorruptionError } from "../../errors.ts";
+import { describeValue } from "./describe.ts";
+import { isWellFormed, readText } from "./text.ts";
+import { type ValueCodec, valueTypeError } from "./value.ts";
+
+const EXPECTED = "something MessagePack can express";
+
+/** msgpackr's REUSE_BUFFER_MODE | RESET_BUFFER_MODE: the result stays in the encoder's buffer, and the next goes to the same place. */
+const IN_PLACE = 512 | 1024;
+/** The encoder's buffer is kept from value to value up to this size. */
+const PACK_SIZE_KEPT = 1024 * 1024;
+const PACK_SIZE = 8 * 1024;
+/** Bytes up to which a value is copied to be decoded; a longer one gets a view of its own, whose cost it outweighs. */
+const COPY_SIZE_MAX = 64 * 1024;
+/** Bytes up to which a loop copies faster than `copy`. */
+const COPY_LOOP_MAX = 40;
+
+const FIXSTR = 0xa0;
+const FIXSTR_SIZE_MAX = 31;
+const STR_8 = 0xd9;
+
+/** What `pack` returns in place: the encoder's buffer, with the range of the result. */
+interface Packed extends Buffer {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A plain array, since slices of a Buffer are Buffers, with the one method of a Buffer that msgpackr looks for. */
+function makeUnpackSource(): Uint8Array {
+  const source = new Uint8Array(COPY_SIZE_MAX);
+  const latin1Slice: unknown = Reflect.get(Buffer.prototype, "latin1Slice");
+  return Object.assign(source, { latin1Slice });
+}
+
+export class MsgpackValueCodec implements ValueCodec<unknown> {
+  readonly name = "msgpack";
+  readonly isText = false;
+  bytes: Uint8Array = Buffer.alloc(0);
+  from = 0;
+  length = 0;
+  readonly ascii = false;
+  readonly #packr = new Packr({
+    useRecords: false,
+    // Objects take two bytes less, and may have more than 65,535 properties.
+    variableMapSize: true,
+    moreTypes: true,
+    copyBuffers: true,
+    // Without it a function within a value becomes undefined.
+    writeFunction: refuseFunction,
+  });
+  #source: Uint8Array | undefined;
+
+  encode(value: unknown): void {
+    refuseLoss(value);
+    let packed: Packed;
+    try {
+      packed = this.#packr.pack(value, IN_PLACE) as Packed;
+    } catch (cause) {
+      throw valueTypeError(EXPECTED, `${describeValue(value)} that msgpackr refuses`, cause);
+    }
+    this.bytes = packed;
+    this.from = packed.start;
+    this.length = packed.end - packed.start;
+  }
+
+  decode(bytes: Buffer, at: number, length: number, _ascii: boolean): unknown {
+    const first = length > 0 ? bytes[at] : 0xc1;
+    if (length === 1 && first < 0x80) return first;
+    // A value that is a text and nothing else needs no decoder.
+    if (first === FIXSTR + length - 1 && length <= 1 + FIXSTR_SIZE_MAX)
+      return readText(bytes, at + 1, length - 1, false);
+    if (first === STR_8 && length >= 2 && bytes[at + 1] === length - 2) {
+      return readText(bytes, at + 2, length - 2, false);
+    }
+    return this.#unpack(bytes, at, length);
+  }
+
+  fromText(_text: string): unknown {
+    assert(false, "MessagePack is not text");
+  }
+
+  release(): void {
+    // The buffer belongs to all of msgpackr's encoders in this thread; what they have returned stays valid.
+    if (this.bytes.length > PACK_SIZE_KEPT) this.#packr.useBuffer(Buffer.allocUnsafeSlow(PACK_SIZE));
+    this.bytes = Buffer.alloc(0);
+    this.length = 0;
+  }
+
+  #unpack(bytes: Buffer, at: number, length: number): unknown {
+    try {
+      if (length === 0) throw new Error("no bytes");
+      if (length > COPY_SIZE_MAX) {
+        return this.#packr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
+      }
+      this.#source ??= makeUnpackSource();
+      const source = this.#source;
+      if (length <= COPY_LOOP_MAX) for (let index = 0; index < length; index++) source[index] = bytes[at + index];
+      else bytes.copy(source, 0, at, at + length);
+      return this.#packr.unpack(source, length);
+    } catch (cause) {
+      throw new CorruptionError(-1, "a value in MessagePack", cause instanceof Error ? cause.message : "other bytes", {
+        cause,
+      });
+    }
+  }
+}
+
+function refuseFunction(): never {
+  throw new TypeError("functions can't be stored");
+}
+
+/** Refuses what msgpackr would accept and not give back, as far as the value itself shows it. */
+function refuseLoss(value: unknown): void {
+  switch (typeof value) {
+    case "undefined":
+    case "function":
+    case "symbol":
+      throw valueTypeError(EXPECTED, describeValue(value));
+    case "string":
+      if (!isWellFormed(value)) throw valueTypeError("well-formed text", "a string with a lone surrogate");
+      return;
+    case "object":
+      // A Map would come back as an object, and a promise is a forgotten await.
+      if (value instanceof Map || value instanceof Promise) throw valueTypeError(EXPECTED, describeValue(value));
+      return;
+  }
+}

@@ -1,0 +1,75 @@
+/** The key encoding "string": text as its UTF-8 bytes, in the order of code points. */
+import { Buffer } from "node:buffer";
+import { KEY_SIZE_MAX } from "../format/limits.ts";
+import { describeValue } from "./describe.ts";
+import { type KeyCodec, type KeyDecoder, keySizeError, keyTypeError } from "./key.ts";
+import { LONE_SURROGATE, NO_ROOM, readAscii, readText, TEXT_LOOP_MAX, writeLongText, writeShortText } from "./text.ts";
+
+const NOTHING = Buffer.alloc(0);
+
+export class StringKeyCodec implements KeyCodec<string> {
+  readonly name = "string";
+  ascii = false;
+  #target: Buffer = NOTHING;
+  /** The target up to the largest key: made once for a target. */
+  #room: Uint8Array = NOTHING;
+
+  encode(key: string, target: Buffer): number {
+    if (typeof key !== "string") throw keyTypeError("a string", describeValue(key));
+    const length = key.length <= TEXT_LOOP_MAX ? writeShortText(key, target, 0) : this.#writeLong(key, target);
+    if (length === LONE_SURROGATE) throw keyTypeError("well-formed text", "a string with a lone surrogate");
+    if (length === NO_ROOM) throw keySizeError();
+    this.ascii = length === key.length;
+    return length;
+  }
+
+  encodePrefix(prefix: string, target: Buffer): number {
+    return this.encode(prefix, target);
+  }
+
+  decode(
+    bytes: Buffer,
+    prefixAt: number,
+    prefixLength: number,
+    suffixAt: number,
+    suffixLength: number,
+    suffixAscii: boolean,
+  ): string {
+    const suffix = readText(bytes, suffixAt, suffixLength, suffixAscii);
+    return prefixLength === 0 ? suffix : readText(bytes, prefixAt, prefixLength, false) + suffix;
+  }
+
+  decoder(): KeyDecoder<string> {
+    return new StringKeyDecoder();
+  }
+
+  #writeLong(text: string, target: Buffer): number {
+    if (text.length > KEY_SIZE_MAX) return NO_ROOM;
+    if (this.#target !== target) {
+      this.#target = target;
+      this.#room = new Uint8Array(target.buffer, target.byteOffset, KEY_SIZE_MAX);
+    }
+    return writeLongText(text, this.#room);
+  }
+}
+
+class StringKeyDecoder implements KeyDecoder<string> {
+  text = "";
+  #bytes: Buffer = NOTHING;
+  #prefixText = "";
+
+  startPage(bytes: Buffer, prefixAt: number, prefixLength: number): void {
+    this.#bytes = bytes;
+    this.#prefixText = prefixLength === 0 ? "" : readText(bytes, prefixAt, prefixLength, false);
+  }
+
+  key(suffixAt: number, suffixLength: number, ascii: boolean): string {
+    return this.#prefixText + readText(this.#bytes, suffixAt, suffixLength, ascii);
+  }
+
+  keyWithText(suffixAt: number, suffixLength: number, valueLength: number): string {
+    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
+    this.text = both.slice(suffixLength);
+    return this.#prefixText + both.slice(0, suffixLength);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Values and what every value encoding offers. docs/format-encodings.md is normative for the bytes.
+ *
+ * An encoder leaves its result in place of returning it, so that a put of a small value allocates nothing.
+ */
+import { Buffer } from "node:buffer";
+import { StoreError } from "../../errors.ts";
+import { VALUE_SIZE_MAX } from "../format/limits.ts";
+import { TEXT_LOOP_MAX, UTF8_BYTES_MAX, writeLongText, writeShortText } from "./text.ts";
+
+/** How the values of a store become bytes, of those that foliodb brings along. */
+export type ValueEncoding = "msgpack" | "json" | "string" | "binary";
+
+/** A value encoding of one's own. Its name is kept in the file, and a store is opened only with a codec of that name. */
+export interface CustomValueCodec<V> {
+  /** 1 to 255 bytes of UTF-8; none of the names of `ValueEncoding`. */
+  readonly name: string;
+  /** The bytes are used at once and not changed; they may be the same memory each time. */
+  encode(value: V): Uint8Array;
+  /** `bytes` is a copy, and the codec's to keep. */
+  decode(bytes: Uint8Array): V;
+}
+
+/** One encoding of values. Not shared between threads. */
+export interface ValueCodec<V> {
+  readonly name: string;
+  /** Whether values are text in the file, so that `fromText` may be used in place of `decode`. */
+  readonly isText: boolean;
+  /** The encoded value is `length` bytes of `bytes` from `from`, until the next `encode` or `release`. */
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly length: number;
+  /** Whether the encoded value is known to consist of ASCII bytes only. */
+  readonly ascii: boolean;
+  /**
+   * Encodes a value into `bytes`, `from`, `length` and `ascii`. The caller checks the length against the store's limit.
+   *
+   * @throws StoreError VALUE_TYPE; VALUE_SIZE if no store could hold it
+   */
+  encode(value: V): void;
+  /** The value of `length` bytes. It shares no memory with `bytes`. @throws CorruptionError if they are none */
+  decode(bytes: Buffer, at: number, length: number, ascii: boolean): V;
+  /** The value of a text that was read with the key (`KeyDecoder.keyWithText`). Only if `isText`. @throws CorruptionError */
+  fromText(text: string): V;
+  /** Lets go of the memory that large values took. */
+  release(): void;
+}
+
+export function valueTypeError(expected: string, found: string, cause?: unknown): StoreError {
+  return new StoreError(
+    "VALUE_TYPE",
+    `a value must be ${expected}, not ${found}`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+const SCRATCH_SIZE = 8 * 1024;
+/** Larger values get a buffer of their own. */
+const SCRATCH_SIZE_MAX = 1024 * 1024;
+
+/** A buffer that text is encoded into: kept from value to value while they are small. */
+export class TextScratch {
+  /** Where the text last written begins. */
+  bytes = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+  #kept = this.bytes;
+
+  /** Writes UTF-8 to the start of `bytes`, and returns its length, or `LONE_SURROGATE`. @throws StoreError VALUE_SIZE */
+  write(text: string): number {
+    if (text.length <= TEXT_LOOP_MAX) {
+      this.bytes = this.#kept;
+      return writeShortText(text, this.#kept, 0);
+    }
+    this.#makeRoom(text);
+    return writeLongText(text, this.bytes);
+  }
+
+  release(): void {
+    if (this.#kept.length > SCRATCH_SIZE) this.#kept = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+    this.bytes = this.#kept;
+  }
+
+  #makeRoom(text: string): void {
+    this.bytes = this.#kept;
+    if (text.length * UTF8_BYTES_MAX <= this.#kept.length) return;
+    if (text.length * UTF8_BYTES_MAX <= SCRATCH_SIZE_MAX) {
+      this.bytes = this.#kept = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(text.length * UTF8_BYTES_MAX)));
+      return;
+    }
+    // Counting costs a pass over the text, and saves allocating three times what most texts need.
+    const size = Buffer.byteLength(text);
+    if (size > VALUE_SIZE_MAX) {
+      throw new StoreError("VALUE_SIZE", `the value takes ${size} bytes, the limit is ${VALUE_SIZE_MAX}`);
+    }
+    this.bytes = Buffer.allocUnsafeSlow(size);
+  }
+}
