@@ -8,7 +8,6 @@
 import { assert } from "../../src/errors.ts";
 import { COORDINATION_DURABLE, COORDINATION_NEWEST, COORDINATION_POISON } from "../../src/store/format/coordination.ts";
 import { LOCK_FLUSH, LOCK_WRITER } from "../../src/store/format/locks.ts";
-import { META_PAGE_SIZE_LOG2 } from "../../src/store/format/meta.ts";
 import { PAGE_CHECKSUM } from "../../src/store/format/page.ts";
 import type { CommitOutcome, CommitPlan, CommitRun, LockRange, StepName } from "../../src/store/pager/storage.ts";
 import { crc32c } from "./crc32c.ts";
@@ -168,9 +167,9 @@ function failed(step: FailedStep): Failure {
   return { result: "failed", step, poisoned: false, cause: undefined };
 }
 
-/** The plan names pages, not bytes; how long a page is stands in the record. */
+/** The checksum of a run covers bytes 4 to its end, so a torn page of it is known. */
 function storeChecksums(site: CommitSite, plan: CommitPlan): void {
-  const pageSize = 2 ** plan.meta[META_PAGE_SIZE_LOG2];
+  const { pageSize } = plan;
   const word = new Uint8Array(4);
   const wordView = new DataView(word.buffer);
   for (let i = 0; i < plan.runsLength; i += 2) {
