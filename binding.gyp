@@ -1,0 +1,39 @@
+{
+  "targets": [
+    {
+      "target_name": "foliodb",
+      "sources": [
+        "native/binding.cc",
+        "native/commit.cc",
+        "native/crc32c.cc",
+        "native/fair_lock.cc",
+        "native/guard_posix.cc",
+        "native/platform_posix.cc",
+        "native/view.cc",
+        "native/worker.cc"
+      ],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      # As system headers, so that the warnings of others don't fail this build.
+      "cflags_cc": [
+        "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")",
+        "-std=c++17", "-O2", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"
+      ],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-O3"],
+      "ldflags": [
+        # The guard's handlers must outlive the last worker that loaded the addon.
+        "-Wl,-z,nodelete",
+        # Runs on machines without these libraries, and takes no symbol of theirs from the host program.
+        "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL"
+      ],
+      "xcode_settings": {
+        "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+        "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
+        "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+        "MACOSX_DEPLOYMENT_TARGET": "11.0",
+        "OTHER_CPLUSPLUSFLAGS": [
+          "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")", "-Wall", "-Wextra", "-Werror"
+        ]
+      }
+    }
+  ]
+}

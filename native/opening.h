@@ -1,0 +1,101 @@
+// One opening of a file: descriptor, views, locks and threads, and the order in which they end.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "fair_lock.h"
+#include "platform.h"
+#include "view.h"
+#include "worker.h"
+
+namespace foliodb {
+
+/** No byte of a file. */
+constexpr uint64_t kNoByte = UINT64_MAX;
+
+/** Which lock bytes have a meaning for the addon; relative to the platform's base. Files that are no store have none. */
+struct LockBytes {
+  uint64_t writer = kNoByte;
+  uint64_t flush = kNoByte;
+  uint64_t waiting = kNoByte;
+};
+
+using SharedWord = std::atomic<int32_t>;
+static_assert(sizeof(SharedWord) == sizeof(int32_t) && SharedWord::is_always_lock_free,
+              "processes share it, and JavaScript uses Atomics on it");
+
+/** The words of the coordination file that commits write, and the view that keeps them mapped. */
+struct SharedWords {
+  std::shared_ptr<View> view;
+  SharedWord* poison = nullptr;
+  SharedWord* durable = nullptr;
+  SharedWord* newest = nullptr;
+};
+
+struct Opening {
+  using Views = std::vector<std::shared_ptr<View>>;
+
+  Opening(platform::File opened, const platform::FileStat& stat, bool mayWrite, const LockBytes& bytes)
+      : file(std::move(opened)),
+        identity(stat),
+        writable(mayWrite),
+        locks(bytes),
+        writer(file, bytes.writer, bytes.waiting),
+        faults(std::make_shared<Faults>()) {}
+  ~Opening() { end(); }
+
+  /**
+   * `length` bytes at an offset of the file that is mapped for writing, or null. Also null where they cross a window.
+   */
+  uint8_t* span(uint64_t at, uint64_t length) const {
+    if (windowSize == 0) return nullptr;
+    const uint64_t index = at / windowSize;
+    if (index >= windows.size() || windows[index] == nullptr || !windows[index]->writable()) return nullptr;
+    const uint64_t offset = at % windowSize;
+    return length <= windowSize - offset ? windows[index]->base() + offset : nullptr;
+  }
+
+  /** Makes what was stored through the views durable. */
+  platform::Status flush(const Views& views, platform::Flush kind) const {
+    for (const std::shared_ptr<View>& view : views) {
+      if (view == nullptr || !view->writable()) continue;
+      const platform::Status status = platform::flushView(view->base(), view->length());
+      if (!status.ok()) return status;
+    }
+    return platform::flushFile(file, kind);
+  }
+
+  /** Ends waits at once and a commit under way when it is done, releases locks, views and the descriptor. Twice is fine. */
+  void end() {
+    stopping = true;
+    writer.stop();
+    waits.stop();
+    commits.stop();
+    windows.clear();
+    shared = SharedWords{};
+    if (!file.isOpen()) return;
+    // Closing releases the locks, too, unless a child process still has the descriptor for the moment before it execs.
+    platform::unlockAll(file);
+    file.close();
+  }
+
+  platform::File file;
+  const platform::FileStat identity;
+  const bool writable;
+  const LockBytes locks;
+  FairLock writer;
+  /** Ends the bounded wait for the flush lock. */
+  std::atomic<bool> stopping{false};
+  const std::shared_ptr<Faults> faults;
+  /** By index; null where none is mapped. All of one size, which the first one fixes. */
+  Views windows;
+  uint64_t windowSize = 0;
+  SharedWords shared;
+  // Waits and commits have a thread each: a wait may be for a lock that a queued commit would release.
+  Worker waits;
+  Worker commits;
+};
+
+}  // namespace foliodb

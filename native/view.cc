@@ -1,0 +1,109 @@
+#include "view.h"
+
+#include <algorithm>
+
+namespace foliodb {
+
+using platform::Status;
+
+Status View::map(const platform::File& file, uint64_t at, size_t length, bool writable, std::shared_ptr<Faults> faults,
+                 std::shared_ptr<View>* view) {
+  void* base = nullptr;
+  Status status = platform::mapView(file, at, length, writable, &base);
+  if (!status.ok()) return status;
+  // From here on the destructor unmaps.
+  std::shared_ptr<View> made(new View());
+  made->base_ = static_cast<uint8_t*>(base);
+  made->at_ = at;
+  made->length_ = length;
+  made->writable_ = writable;
+  made->faults_ = std::move(faults);
+  status = guard::add(base, length, &made->faults_->word, &made->guardSlot_);
+  if (status.ok()) *view = std::move(made);
+  return status;
+}
+
+View::~View() {
+  if (guardSlot_ >= 0) guard::remove(guardSlot_);
+  // Fails only for addresses that were never mapped.
+  if (base_ != nullptr) platform::unmapView(base_, length_);
+}
+
+namespace {
+
+constexpr size_t kZerosSize = 64 * 1024;
+alignas(4096) const uint8_t kZeros[kZerosSize] = {};
+
+Status writeZeros(const platform::File& file, uint64_t at, size_t length) {
+  for (size_t done = 0; done < length; done += kZerosSize) {
+    const Status status = platform::writeAt(file, at + done, kZeros, std::min(kZerosSize, length - done));
+    if (!status.ok()) return status;
+  }
+  return Status{};
+}
+
+/** A write past its end would lengthen a file that somebody has truncated, and hide it. */
+Status checkSize(const platform::File& file, uint64_t end) {
+  platform::FileStat stat;
+  const Status status = platform::statFile(file, &stat);
+  if (!status.ok()) return status;
+  return stat.size < end ? platform::failure(platform::Fault::io, "prepare") : Status{};
+}
+
+/** Memory pages that one call for their residency covers. */
+constexpr size_t kResidencyCount = 1024;
+
+/** Overwrites those pages of [from, to) that are not in memory. */
+Status overwriteAbsent(const platform::File& file, const View& view, size_t from, size_t to) {
+  const size_t pageSize = platform::memoryPageSize();
+  unsigned char pages[kResidencyCount];
+  bool sizeChecked = false;
+  // Where memory pages are larger than 4 KiB, the range may begin and end inside one: only the part asked for is written.
+  for (size_t start = from - from % pageSize; start < to; start += kResidencyCount * pageSize) {
+    const size_t end = std::min(to, start + kResidencyCount * pageSize);
+    const size_t count = (end - start + pageSize - 1) / pageSize;
+    Status status = platform::residency(view.base() + start, count * pageSize, pages);
+    if (!status.ok()) return status;
+    for (size_t i = 0; i < count;) {
+      if ((pages[i] & 1) != 0) {
+        i++;
+        continue;
+      }
+      const size_t first = i;
+      while (i < count && (pages[i] & 1) == 0) i++;
+      if (!sizeChecked) {
+        status = checkSize(file, view.at() + to);
+        if (!status.ok()) return status;
+        sizeChecked = true;
+      }
+      const size_t runFrom = std::max(from, start + first * pageSize);
+      const size_t runTo = std::min(to, start + i * pageSize);
+      status = writeZeros(file, view.at() + runFrom, runTo - runFrom);
+      if (!status.ok()) return status;
+    }
+  }
+  return Status{};
+}
+
+}  // namespace
+
+Status prepareForStores(const platform::File& file, const View& view, size_t at, size_t length) {
+  const size_t pageSize = platform::memoryPageSize();
+  const size_t end = at + length;
+  Status status = overwriteAbsent(file, view, at, end);
+  if (!status.ok()) return status;
+  const size_t from = at - at % pageSize;
+  const size_t to = (end + pageSize - 1) / pageSize * pageSize;
+  status = platform::populate(view.base() + from, std::min(to, view.length()) - from);
+  if (status.ok()) return status;
+  // Either the kernel has no populating, or it says only that some page could not be had. A write gets the blocks, or
+  // tells the reason.
+  const bool unsupported = platform::isUnsupported(status);
+  status = checkSize(file, view.at() + end);
+  if (!status.ok()) return status;
+  status = writeZeros(file, view.at() + at, length);
+  if (unsupported || platform::isSpaceExhausted(status)) return status;
+  return platform::failure(platform::Fault::io, "madvise");
+}
+
+}  // namespace foliodb

@@ -1,0 +1,52 @@
+// A mapped range of a file under the guard's protection, and the word that tells of a fault in it.
+#pragma once
+
+#include <memory>
+
+#include "guard.h"
+#include "platform.h"
+
+namespace foliodb {
+
+/** Word 0 is nonzero once an access to a view of the file faulted. JavaScript sees it as an Int32Array. */
+struct Faults {
+  guard::FaultWord word{0};
+  /** JavaScript's array is 8 bytes long. */
+  int32_t unused = 0;
+};
+
+/** Unmapped at the end of its life: whoever may still touch the memory holds a share of it. */
+class View {
+ public:
+  /** Maps [at, at + length); what lies past the end of the file may be mapped, but touching it is a fault. */
+  static platform::Status map(const platform::File& file, uint64_t at, size_t length, bool writable,
+                              std::shared_ptr<Faults> faults, std::shared_ptr<View>* view);
+  ~View();
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
+
+  uint8_t* base() const { return base_; }
+  uint64_t at() const { return at_; }
+  size_t length() const { return length_; }
+  bool writable() const { return writable_; }
+
+ private:
+  View() = default;
+
+  uint8_t* base_ = nullptr;
+  uint64_t at_ = 0;
+  size_t length_ = 0;
+  bool writable_ = false;
+  int guardSlot_ = -1;
+  std::shared_ptr<Faults> faults_;
+};
+
+/**
+ * Makes [at, at + length) of a writable view ready for stores. Pages whose content is not in memory are overwritten
+ * with zeros first, for a store would read them from the device; then all are populated, so that a full disk is an error here
+ * and no fault later. The old content may be lost. Offsets are multiples of 4 KiB. One of the few functions here that
+ * make several system calls: it is on the path of every batch of pages a transaction takes.
+ */
+platform::Status prepareForStores(const platform::File& file, const View& view, size_t at, size_t length);
+
+}  // namespace foliodb
