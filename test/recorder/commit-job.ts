@@ -60,6 +60,8 @@ export interface CommitSite {
   faulted(): boolean;
   tryLock(range: LockRange): boolean;
   unlock(range: LockRange): void;
+  /** Makes the meta page ready for stores; the error, if that failed. */
+  populate(): Error | undefined;
   beginFlush(): FlushTicket | undefined;
   /** The error, if the flush failed. */
   endFlush(ticket: FlushTicket | undefined): Error | undefined;
@@ -121,6 +123,8 @@ function* underFlushLock(site: CommitSite, plan: CommitPlan): Generator<CommitPa
   }
   yield "commit: flushed 1";
   if (checksFaults && site.faulted()) return failed("fault before meta");
+  const cause = site.populate();
+  if (cause !== undefined) return failed("fault before meta", cause);
   // 5. The older meta page is overwritten; the newer one stays valid.
   if (!mutants.has("meta before flush 1")) yield* storeMeta(site, plan);
   yield "commit: meta written";
@@ -163,8 +167,8 @@ function poison(site: CommitSite): void {
   Atomics.store(site.words, COORDINATION_POISON >>> 2, 1);
 }
 
-function failed(step: FailedStep): Failure {
-  return { result: "failed", step, poisoned: false, cause: undefined };
+function failed(step: FailedStep, cause?: Error): Failure {
+  return { result: "failed", step, poisoned: false, cause };
 }
 
 /** The checksum of a run covers bytes 4 to its end, so a torn page of it is known. */

@@ -4,7 +4,10 @@
  */
 import { SystemError } from "../../src/errors.ts";
 
-/** The calls that can be made to fail. "directory flush" is the last step of creating a file. */
+/**
+ * The calls that can be made to fail. "directory flush" is the last step of creating a file; "populate" makes the meta
+ * page ready within the commit job.
+ */
 export type FallibleCall =
   | "open"
   | "create"
@@ -13,6 +16,7 @@ export type FallibleCall =
   | "map"
   | "grow"
   | "prepare"
+  | "populate"
   | "flush"
   | "lock"
   | "open coordination"
@@ -52,6 +56,7 @@ const SYSCALL: Record<FallibleCall, string> = {
   map: "mmap",
   grow: "fallocate",
   prepare: "madvise",
+  populate: "madvise",
   flush: "fdatasync",
   lock: "fcntl",
   "open coordination": "open",

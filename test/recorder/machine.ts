@@ -16,6 +16,7 @@ import type { CommitJob } from "./commit-job.ts";
 import type { DiskImage, FrozenFile, ImageOptions, Unit } from "./crash-image.ts";
 import { CrashPoint } from "./crash-image.ts";
 import type { FailedFlush } from "./disk.ts";
+import { Killed } from "./killed.ts";
 import { SimulatedProcess } from "./process.ts";
 import { Random } from "./random.ts";
 import type { Comparison, FileContent, FileKind } from "./simulated-file.ts";
@@ -90,6 +91,11 @@ export class Machine {
     const process = new SimulatedProcess(this, name);
     this.#processes.push(process);
     return process;
+  }
+
+  /** All processes there ever were, dead ones included. */
+  get processes(): readonly SimulatedProcess[] {
+    return this.#processes;
   }
 
   /** Looks at all memory of store files now, so that its present content can be in a crash image. */
@@ -224,7 +230,8 @@ export class Machine {
       try {
         job.step();
       } catch (error) {
-        if (!process.killed) throw error;
+        // Nobody is there any more to whom the death of the process would matter.
+        if (!process.killed || !(error instanceof Killed)) throw error;
       }
       setImmediate(turn);
     };

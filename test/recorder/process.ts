@@ -46,16 +46,11 @@ export class SimulatedProcess implements Storage {
   #depth = 0;
   /** Memory as it was when the first call after the kill came back to the body. */
   #atDeath: MemoryCopy | undefined;
+  /** What a hook threw that is no kill: a failed expectation, most likely. */
+  #complaint: { readonly error: unknown } | undefined;
   readonly #step: Hook = (step) => {
     this.enter();
-    try {
-      this.#hook?.(step);
-    } catch (error) {
-      // A hook may also kill by throwing `new Killed()`; one that bears a name is another process's, gone astray.
-      if (error instanceof Killed && error.process === undefined) this.kill();
-      throw error;
-    }
-    this.check();
+    this.#ask(() => this.#hook?.(step));
   };
 
   constructor(machine: Machine, name: string) {
@@ -106,10 +101,11 @@ export class SimulatedProcess implements Storage {
     this.#depth++;
     try {
       const value = body();
-      return this.#killed ? { killed: true } : { killed: false, value };
+      if (this.#killed) return this.#died(undefined);
+      this.#complaint = undefined;
+      return { killed: false, value };
     } catch (error) {
-      if (!this.#killed) throw error;
-      return { killed: true };
+      return this.#died(error);
     } finally {
       this.#depth--;
       this.#bury();
@@ -125,10 +121,11 @@ export class SimulatedProcess implements Storage {
     this.#depth++;
     try {
       const value = await body();
-      return this.#killed ? { killed: true } : { killed: false, value };
+      if (this.#killed) return this.#died(undefined);
+      this.#complaint = undefined;
+      return { killed: false, value };
     } catch (error) {
-      if (!this.#killed) throw error;
-      return { killed: true };
+      return this.#died(error);
     } finally {
       this.#depth--;
       this.#bury();
@@ -233,19 +230,14 @@ export class SimulatedProcess implements Storage {
   /** A commit job pauses: a test may look, act as another process, or kill. */
   paused(pause: CommitPause): void {
     this.enter();
-    if (this.onPause !== undefined) {
-      this.onPause(pause);
-      this.check();
-    }
+    this.#ask(() => this.onPause?.(pause));
     if (isStepName(pause) && this.#hook !== undefined) this.#step(pause);
   }
 
   /** This thread waits for a lock; whether to ask for it again. */
   waited(): boolean {
     this.enter();
-    const again = this.onWait?.() ?? false;
-    this.check();
-    return again;
+    return this.#ask(() => this.onWait?.()) ?? false;
   }
 
   forget(opening: StoreOpening | CoordinationOpening): void {
@@ -260,10 +252,34 @@ export class SimulatedProcess implements Storage {
     return opening;
   }
 
+  /** Lets the test act in the middle of a call of this process. */
+  #ask<T>(act: () => T): T {
+    let answer: T;
+    try {
+      answer = act();
+    } catch (error) {
+      // A test may also kill by throwing `new Killed()`; one that bears a name is another process's, gone astray.
+      if (error instanceof Killed && error.process === undefined) this.kill();
+      else if (!(error instanceof Killed)) this.#complaint ??= { error };
+      throw error;
+    }
+    this.check();
+    return answer;
+  }
+
   #bury(): void {
-    if (this.#depth > 0 || this.#atDeath === undefined) return;
-    this.machine.putBack(this.#atDeath);
+    if (this.#depth > 0) return;
+    if (this.#atDeath !== undefined) this.machine.putBack(this.#atDeath);
     this.#atDeath = undefined;
+  }
+
+  /** The body ended by an error or was killed: what the test itself threw on the way must not be taken for the death. */
+  #died<T>(error: unknown): RunResult<T> {
+    const complaint = this.#complaint;
+    this.#complaint = undefined;
+    if (complaint !== undefined) throw complaint.error;
+    if (!this.#killed) throw error;
+    return { killed: true };
   }
 }
 

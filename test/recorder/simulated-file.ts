@@ -251,9 +251,15 @@ function volatileDisk(content: FileContent): Disk {
 export function contentOf(bytes: Uint8Array): FileContent {
   const blocks: (Block | undefined)[] = [];
   for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
-    const block = new Uint8Array(BLOCK_SIZE);
-    block.set(bytes.subarray(at, at + BLOCK_SIZE));
-    blocks.push(block);
+    const part = bytes.subarray(at, at + BLOCK_SIZE);
+    const isZeros = Buffer.compare(part, ZERO_BLOCK.subarray(0, part.length)) === 0;
+    blocks.push(isZeros ? undefined : wholeBlock(part));
   }
   return { blocks, size: bytes.length };
+}
+
+function wholeBlock(bytes: Uint8Array): Block {
+  const block = new Uint8Array(BLOCK_SIZE);
+  block.set(bytes);
+  return block;
 }

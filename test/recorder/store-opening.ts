@@ -278,6 +278,7 @@ export class StoreOpening implements StoreFile {
       faulted: () => Atomics.load(this.faults, 0) !== 0,
       tryLock: (range) => this.tryLock(range, "exclusive"),
       unlock: (range) => this.unlock(range),
+      populate: () => this.#process.failures.take("populate", this.path),
       beginFlush: () => this.#beginFlush(),
       endFlush: (ticket) => this.#endFlush(ticket),
     };
