@@ -1,0 +1,264 @@
+/**
+ * Writing the cells of leaf pages: one entry into a page with room for it, or a whole page anew from the entries of
+ * others with a prefix of its own.
+ */
+import type { Buffer } from "node:buffer";
+import { CorruptionError } from "../../errors.ts";
+import {
+  LEAF_CELL_SUFFIX,
+  LEAF_META_SUFFIX_LENGTH,
+  LEAF_META_SUFFIX_NOT_ASCII,
+  LEAF_META_VALUE_NOT_ASCII,
+  LEAF_SLOT_CELL,
+  LEAF_SLOT_META,
+  LEAF_SLOT_SIZE,
+  leafCell,
+  leafCellSize,
+  leafEntrySize,
+  leafHead,
+  leafMeta,
+  leafSlotAt,
+  leafSuffixLength,
+  leafValueLength,
+} from "../format/leaf.ts";
+import { KEY_SIZE_MAX } from "../format/limits.ts";
+import { initPage, PAGE_TYPE_LEAF } from "../format/page.ts";
+import {
+  entryCount,
+  headOf,
+  heapStart,
+  heapTop,
+  prefixLength,
+  setEntryCount,
+  setHeapStart,
+  setLastInsert,
+  setPrefixLength,
+  setTreeFlags,
+  TREE_FLAG_KEYS_ASCII,
+  TREE_FLAG_VALUES_ASCII,
+  TREE_FLAG_VERIFY_PREFIX,
+  TREE_SLOTS,
+  treeFlags,
+} from "../format/tree-page.ts";
+import type { Window } from "../pager/pages.ts";
+import { checkCell, keyDamage } from "./checks.ts";
+import { copyBytes, KeyBuffer } from "./key.ts";
+
+/** An entry on its way into a leaf. Made once and filled again for every put. */
+export class PendingEntry {
+  key: KeyBuffer = new KeyBuffer();
+  /** What the cell holds behind the key: `length` bytes of `value` from `from`, the value itself or a reference to it. */
+  value: Uint8Array = new Uint8Array(0);
+  from = 0;
+  length = 0;
+  /** Kind of the value and its text bit, as they stand in the slot's meta. */
+  meta = 0;
+}
+
+/** Whether any of the bytes is not ASCII. */
+export function hasNonAscii(bytes: Uint8Array, at: number, length: number): boolean {
+  for (let index = 0; index < length; index++) if (bytes[at + index] >= 0x80) return true;
+  return false;
+}
+
+/** Writes suffix and value of an entry behind the cell's length field. Returns whether the suffix is ASCII. */
+function writeCell(window: Window, cellAt: number, entry: PendingEntry, prefix: number): boolean {
+  const view = window.view;
+  const keyView = entry.key.view;
+  const length = entry.key.length - prefix;
+  const suffixAt = cellAt + LEAF_CELL_SUFFIX;
+  let seen = 0;
+  let index = 0;
+  view.setUint16(cellAt, entry.length, true);
+  for (; index + 4 <= length; index += 4) {
+    const word = keyView.getInt32(prefix + index);
+    seen |= word;
+    view.setInt32(suffixAt + index, word);
+  }
+  for (; index < length; index++) {
+    const byte = keyView.getUint8(prefix + index);
+    seen |= byte;
+    view.setUint8(suffixAt + index, byte);
+  }
+  copyBytes(window.bytes, suffixAt + length, entry.value, entry.from, entry.length);
+  return (seen & 0x80808080) === 0;
+}
+
+/** Clears the page's text flags that a slot with this meta breaks. */
+function flagsAfter(flags: number, meta: number): number {
+  let left = flags;
+  if ((meta & LEAF_META_SUFFIX_NOT_ASCII) !== 0) left &= ~TREE_FLAG_KEYS_ASCII;
+  if ((meta & LEAF_META_VALUE_NOT_ASCII) !== 0) left &= ~TREE_FLAG_VALUES_ASCII;
+  return left;
+}
+
+/** Puts an entry, for which there is room and whose key shares the page's prefix, in front of a slot of an own page. */
+export function insertIntoLeaf(window: Window, at: number, slot: number, entry: PendingEntry): void {
+  const view = window.view;
+  const count = entryCount(view, at);
+  const slotAt = leafSlotAt(at, slot);
+  const end = leafSlotAt(at, count);
+  if (slotAt < end) window.bytes.copyWithin(slotAt + LEAF_SLOT_SIZE, slotAt, end);
+  setEntryCount(view, at, count + 1);
+  setLastInsert(view, at, slot);
+  writeSlot(window, at, slot, entry);
+}
+
+/** Gives a slot a cell, for which there is room, at the lower end of the heap. */
+export function writeSlot(window: Window, at: number, slot: number, entry: PendingEntry): void {
+  const view = window.view;
+  const prefix = prefixLength(view, at);
+  const length = entry.key.length - prefix;
+  const cell = heapStart(view, at) - leafCellSize(length, entry.length);
+  const ascii = writeCell(window, at + cell, entry, prefix);
+  const meta = length | entry.meta | (ascii ? 0 : LEAF_META_SUFFIX_NOT_ASCII);
+  const slotAt = leafSlotAt(at, slot);
+  view.setUint32(slotAt, entry.key.view.getUint32(prefix), true);
+  view.setUint32(slotAt + LEAF_SLOT_CELL, cell | (meta << 16), true);
+  setHeapStart(view, at, cell);
+  const flags = treeFlags(view, at);
+  const left = flagsAfter(flags, meta);
+  if (left !== flags) setTreeFlags(view, at, left);
+}
+
+/** Overwrites the value of a slot where it lies: the new cell is not larger than the old one. */
+export function overwriteValue(window: Window, at: number, slot: number, entry: PendingEntry): void {
+  const view = window.view;
+  const cellAt = at + leafCell(view, at, slot);
+  const old = leafMeta(view, at, slot);
+  const meta = (old & (LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII)) | entry.meta;
+  view.setUint16(cellAt, entry.length, true);
+  const valueAt = cellAt + LEAF_CELL_SUFFIX + (old & LEAF_META_SUFFIX_LENGTH);
+  copyBytes(window.bytes, valueAt, entry.value, entry.from, entry.length);
+  view.setUint16(leafSlotAt(at, slot) + LEAF_SLOT_META, meta, true);
+  setTreeFlags(view, at, flagsAfter(treeFlags(view, at), meta));
+}
+
+/** Bytes that slots and cells `from … to - 1` of a leaf would take in a page with a prefix of this length. */
+export function leafSize(
+  view: DataView,
+  at: number,
+  from: number,
+  to: number,
+  pageEnd: number,
+  newPrefix: number,
+): number {
+  const difference = prefixLength(view, at) - newPrefix;
+  let size = 0;
+  for (let slot = from; slot < to; slot++) {
+    checkCell(view, at, slot, pageEnd);
+    size += leafEntrySize(leafSuffixLength(view, at, slot) + difference, leafValueLength(view, at, slot));
+  }
+  return size;
+}
+
+/** Fills a key buffer with the whole key of a slot. */
+export function loadLeafKey(key: KeyBuffer, window: Window, at: number, slot: number, pageEnd: number): void {
+  const view = window.view;
+  checkCell(view, at, slot, pageEnd);
+  const prefix = prefixLength(view, at);
+  const length = leafSuffixLength(view, at, slot);
+  if (prefix + length > KEY_SIZE_MAX) throw keyDamage(view, at, prefix + length);
+  copyBytes(key.bytes, 0, window.bytes, at + pageEnd - prefix, prefix);
+  copyBytes(key.bytes, prefix, window.bytes, at + leafCell(view, at, slot) + LEAF_CELL_SUFFIX, length);
+  key.end(prefix + length);
+}
+
+/** Builds one leaf page: `begin`, entries in order, `finish`. Its target and its sources do not overlap. */
+export class LeafBuilder {
+  readonly #pageEnd: number;
+  #target: Window;
+  #at = 0;
+  #page = 0;
+  #prefix = 0;
+  #flags = 0;
+  #count = 0;
+  #heap = 0;
+
+  constructor(target: Window, pageEnd: number) {
+    this.#target = target;
+    this.#pageEnd = pageEnd;
+  }
+
+  /** Starts the page with number `page` at `at`; its prefix is the first `prefix` bytes of a key that belongs to it. */
+  begin(target: Window, at: number, page: number, transaction: number, key: KeyBuffer, prefix: number): void {
+    this.#target = target;
+    this.#at = at;
+    this.#page = page;
+    this.#prefix = prefix;
+    this.#count = 0;
+    this.#heap = heapTop(this.#pageEnd, prefix);
+    this.#flags = TREE_FLAG_VALUES_ASCII | (hasNonAscii(key.bytes, 0, prefix) ? 0 : TREE_FLAG_KEYS_ASCII);
+    // Zeros wherever nothing will lie, so that a page's bytes depend on nothing but its history.
+    target.bytes.fill(0, at, at + this.#pageEnd);
+    initPage(target.view, at, page, PAGE_TYPE_LEAF, 0, transaction);
+    copyBytes(target.bytes, at + this.#pageEnd - prefix, key.bytes, 0, prefix);
+  }
+
+  /** Appends copies of the entries `from … to - 1` of another leaf, whose keys share this page's prefix. */
+  copy(source: Window, sourceAt: number, from: number, to: number): void {
+    const view = source.view;
+    const sourcePrefix = prefixLength(view, sourceAt);
+    const added = Math.max(0, sourcePrefix - this.#prefix);
+    const dropped = Math.max(0, this.#prefix - sourcePrefix);
+    for (let slot = from; slot < to; slot++) {
+      checkCell(view, sourceAt, slot, this.#pageEnd);
+      const oldMeta = leafMeta(view, sourceAt, slot);
+      const oldLength = oldMeta & LEAF_META_SUFFIX_LENGTH;
+      const length = oldLength + added - dropped;
+      if (length < 0 || length + this.#prefix > KEY_SIZE_MAX) throw keyDamage(view, sourceAt, length + this.#prefix);
+      const valueLength = leafValueLength(view, sourceAt, slot);
+      const cellAt = this.#allocate(leafCellSize(length, valueLength));
+      const suffixAt = cellAt + LEAF_CELL_SUFFIX;
+      const bytes: Buffer = this.#target.bytes;
+      this.#target.view.setUint16(cellAt, valueLength, true);
+      if (added > 0) copyBytes(bytes, suffixAt, source.bytes, sourceAt + this.#pageEnd - added, added);
+      const restAt = sourceAt + leafCell(view, sourceAt, slot) + LEAF_CELL_SUFFIX + dropped;
+      copyBytes(bytes, suffixAt + added, source.bytes, restAt, oldLength - dropped + valueLength);
+      if (added === 0 && dropped === 0) {
+        this.#addSlot(leafHead(view, sourceAt, slot), cellAt, oldMeta);
+      } else {
+        const kept = oldMeta & ~(LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII);
+        const text = hasNonAscii(bytes, suffixAt, length) ? LEAF_META_SUFFIX_NOT_ASCII : 0;
+        this.#addSlot(headOf(this.#target.view, suffixAt, length), cellAt, kept | length | text);
+      }
+    }
+  }
+
+  /** Appends a pending entry whose key shares this page's prefix. */
+  add(entry: PendingEntry): void {
+    const length = entry.key.length - this.#prefix;
+    const cellAt = this.#allocate(leafCellSize(length, entry.length));
+    const ascii = writeCell(this.#target, cellAt, entry, this.#prefix);
+    const meta = length | entry.meta | (ascii ? 0 : LEAF_META_SUFFIX_NOT_ASCII);
+    this.#addSlot(entry.key.view.getUint32(this.#prefix), cellAt, meta);
+  }
+
+  /** Completes the header. `verify`: the prefix is longer than the fences guarantee. */
+  finish(verify: boolean, lastInsert: number): void {
+    const view = this.#target.view;
+    setEntryCount(view, this.#at, this.#count);
+    setHeapStart(view, this.#at, this.#heap);
+    setPrefixLength(view, this.#at, this.#prefix);
+    setTreeFlags(view, this.#at, this.#flags | (verify ? TREE_FLAG_VERIFY_PREFIX : 0));
+    setLastInsert(view, this.#at, lastInsert);
+  }
+
+  /** Byte offset of a new cell. The caller has counted, so only cells that overlap in a damaged page can fail here. */
+  #allocate(size: number): number {
+    const heap = this.#heap - size;
+    if (heap < TREE_SLOTS + (this.#count + 1) * LEAF_SLOT_SIZE) {
+      throw new CorruptionError(this.#page, "entries that fit a page", `${size} bytes too many`);
+    }
+    this.#heap = heap;
+    return this.#at + heap;
+  }
+
+  #addSlot(head: number, cellAt: number, meta: number): void {
+    const slotAt = leafSlotAt(this.#at, this.#count);
+    this.#target.view.setUint32(slotAt, head, true);
+    this.#target.view.setUint32(slotAt + LEAF_SLOT_CELL, (cellAt - this.#at) | (meta << 16), true);
+    this.#flags = flagsAfter(this.#flags, meta);
+    this.#count++;
+  }
+}
