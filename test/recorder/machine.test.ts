@@ -149,6 +149,26 @@ describe("a crash image", () => {
     expect(newest).toContain(3);
   });
 
+  test("is the same in memory that a closed machine left", () => {
+    const { machine, file, bytes } = open();
+    file.grow(9 * BLOCK);
+    bytes.fill(2, BLOCK, 2 * BLOCK);
+    const point = machine.crashPoint();
+    const load = (seed: number): { image: Machine; memory: Buffer } => {
+      const image = point.image(seed);
+      return { image, memory: image.process().openFile(PATH, "readwrite").mapWindow(0, WINDOW_SIZE, true).bytes };
+    };
+    const fresh = Array.from({ length: 10 }, (_, seed) => load(seed).memory);
+    fresh.forEach((expected, seed) => {
+      const { image, memory } = load(seed);
+      expect(memory.equals(expected)).toBe(true);
+      memory.fill(0xff);
+      image.close();
+      image.close();
+    });
+    expect(() => machine.process().openFile(PATH, "readwrite").size()).not.toThrow();
+  });
+
   test("has a created file whole, or not at all while its directory was not flushed", () => {
     const machine = new Machine({ seed: 1 });
     const process = machine.process();

@@ -22,6 +22,7 @@ import { Random } from "./random.ts";
 import type { Comparison, FileContent, FileKind } from "./simulated-file.ts";
 import { contentOf, SimulatedFile } from "./simulated-file.ts";
 import type { StoreOpening } from "./store-opening.ts";
+import { WindowPool } from "./window-pool.ts";
 
 export interface MachineOptions {
   /** Everything random comes from it: ids, the boot id, which prepared pages were resident. */
@@ -65,6 +66,7 @@ export class Machine {
   /** Commits in flight, oldest first. */
   readonly commits: CommitJob[] = [];
   diskCapacity: number;
+  readonly #pool: WindowPool;
   readonly #entries = new Map<string, Entry>();
   /** Files without a name that somebody has open still. */
   readonly #unnamed = new Set<SimulatedFile>();
@@ -75,14 +77,17 @@ export class Machine {
   /** Counts how often another process than before made a call. */
   #turn = 0;
 
-  constructor(options: MachineOptions, image?: DiskImage) {
+  /** `image` and `pool` are for machines booted from a crash image. */
+  constructor(options: MachineOptions, image?: DiskImage, pool = new WindowPool()) {
     this.options = options;
+    this.#pool = pool;
     this.image = image;
     this.diskCapacity = options.diskCapacity ?? Number.POSITIVE_INFINITY;
     this.random = new Random(options.seed);
     this.bootId = this.random.bytes(BOOT_ID_SIZE);
     for (const { path, kind, inode, content } of image?.files ?? []) {
-      this.#entries.set(path, { file: new SimulatedFile(inode, kind, content, this.#recording), durable: true });
+      const file = new SimulatedFile(inode, kind, content, this.#recording, pool);
+      this.#entries.set(path, { file, durable: true });
       this.#inode = Math.max(this.#inode, inode + 1);
     }
   }
@@ -96,6 +101,21 @@ export class Machine {
   /** All processes there ever were, dead ones included. */
   get processes(): readonly SimulatedProcess[] {
     return this.#processes;
+  }
+
+  /**
+   * Ends the machine: its processes are killed, and its memory is used by crash images to come, which makes them more than
+   * twice as fast. Nothing opened on it may be read or written afterwards. Twice is fine.
+   */
+  close(): void {
+    for (const process of this.#processes) process.kill();
+    for (const file of this.#files()) file.leaveMemory();
+    this.#entries.clear();
+    this.#unnamed.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   /** Looks at all memory of store files now, so that its present content can be in a crash image. */
@@ -131,7 +151,7 @@ export class Machine {
         unsettled: disk.candidates(),
       });
     }
-    return new CrashPoint(files, this.options, (options, image) => new Machine(options, image));
+    return new CrashPoint(files, this.options, (options, image) => new Machine(options, image, this.#pool));
   }
 
   /** A machine booted after a power loss at this moment. This one goes on. For many images of one moment use `crashPoint`. */
@@ -201,7 +221,7 @@ export class Machine {
 
   addFile(path: string, kind: FileKind, content: FileContent, durable: boolean): SimulatedFile {
     this.unlink(path);
-    const file = new SimulatedFile(this.#inode++, kind, content, this.#recording);
+    const file = new SimulatedFile(this.#inode++, kind, content, this.#recording, this.#pool);
     this.#entries.set(path, { file, durable });
     return file;
   }

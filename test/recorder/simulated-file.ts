@@ -14,6 +14,7 @@ import { assert } from "../../src/errors.ts";
 import type { Block } from "./disk.ts";
 import { BLOCK_SIZE, Disk, ZERO_BLOCK } from "./disk.ts";
 import { LockTable } from "./locks.ts";
+import type { WindowPool } from "./window-pool.ts";
 
 /** A coordination file is memory only: never flushed. */
 export type FileKind = "store" | "coordination";
@@ -40,6 +41,7 @@ export class SimulatedFile {
   /** What the device may hold; undefined where nothing is recorded. */
   readonly disk: Disk | undefined;
   readonly #comparison: Comparison;
+  readonly #pool: WindowPool;
   readonly #blocks: (Block | undefined)[];
   readonly #windows: (Buffer | undefined)[] = [];
   #windowSize = 0;
@@ -48,7 +50,14 @@ export class SimulatedFile {
   #declared = new Set<number>();
   #undeclared = new Set<number>();
 
-  constructor(inode: number, kind: FileKind, content: FileContent, recording: Comparison | undefined) {
+  constructor(
+    inode: number,
+    kind: FileKind,
+    content: FileContent,
+    recording: Comparison | undefined,
+    pool: WindowPool,
+  ) {
+    this.#pool = pool;
     this.inode = inode;
     this.kind = kind;
     this.#blocks = content.blocks.slice();
@@ -78,13 +87,14 @@ export class SimulatedFile {
     );
     const mapped = this.#windows[index];
     if (mapped !== undefined) return mapped;
-    const window = Buffer.from(new ArrayBuffer(windowSize));
+    const { window, isZeros } = this.#pool.take(windowSize);
     const first = (index * windowSize) / BLOCK_SIZE;
-    const end = Math.min(first + windowSize / BLOCK_SIZE, this.#blocks.length);
+    const end = Math.max(first, Math.min(first + windowSize / BLOCK_SIZE, this.#blocks.length));
     for (let block = first; block < end; block++) {
-      const content = this.#blocks[block];
+      const content = this.#blocks[block] ?? (isZeros ? undefined : ZERO_BLOCK);
       if (content !== undefined) window.set(content, (block - first) * BLOCK_SIZE);
     }
+    if (!isZeros) window.fill(0, (end - first) * BLOCK_SIZE);
     this.#windows[index] = window;
     return window;
   }
@@ -186,6 +196,15 @@ export class SimulatedFile {
     copies.forEach((copy, index) => {
       if (copy !== undefined) this.#windows[index]?.set(copy);
     });
+  }
+
+  /**
+   * Leaves the memory of a store file to others; nobody may have it mapped. That of a coordination file is not left: the
+   * engine's end of a turn may still clear a slot in it.
+   */
+  leaveMemory(): void {
+    if (this.kind === "store") for (const window of this.#windows) if (window !== undefined) this.#pool.give(window);
+    this.#windows.length = 0;
   }
 
   /** Where the memory of a byte is, for reading. */

@@ -25,7 +25,9 @@ function crashToy(seed: number, mutants: readonly CommitMutant[]): Tally {
     const seen = store.coordination.words[COORDINATION_NEWEST >>> 2];
     const point = machine.crashPoint();
     for (let i = 0; i < IMAGES_PER_PAUSE; i++) {
-      const found = recoverToy(point.image(next++, { garbage: true }));
+      const image = point.image(next++, { garbage: true });
+      const found = recoverToy(image);
+      image.close();
       tally.images++;
       // Nobody may have seen more than power loss leaves, and nothing beyond what was begun exists.
       if (typeof found === "string" || found < seen || found > store.number) tally.bad++;
