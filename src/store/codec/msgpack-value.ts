@@ -13,7 +13,7 @@ import { Buffer } from "node:buffer";
 import { Packr } from "msgpackr";
 import { assert, CorruptionError } from "../../errors.ts";
 import { describeValue } from "./describe.ts";
-import { isWellFormed, readText } from "./text.ts";
+import { isWellFormed, readUnknownText } from "./text.ts";
 import { type ValueCodec, valueTypeError } from "./value.ts";
 
 const EXPECTED = "something MessagePack can express";
@@ -28,9 +28,28 @@ const COPY_SIZE_MAX = 64 * 1024;
 /** Bytes up to which a loop copies faster than `copy`. */
 const COPY_LOOP_MAX = 40;
 
+/** First bytes of values. */
+const NEVER_USED = 0xc1;
 const FIXSTR = 0xa0;
 const FIXSTR_SIZE_MAX = 31;
 const STR_8 = 0xd9;
+
+/** The views that msgpackr knows. It writes others, such as subclasses of these, in a way it can't read. */
+const VIEWS: ReadonlySet<string> = new Set([
+  "Buffer",
+  "DataView",
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "Float32Array",
+  "Float64Array",
+  "BigInt64Array",
+  "BigUint64Array",
+]);
 
 /** What `pack` returns in place: the encoder's buffer, with the range of the result. */
 interface Packed extends Buffer {
@@ -45,6 +64,19 @@ function makeUnpackSource(): Uint8Array {
   return Object.assign(source, { latin1Slice });
 }
 
+/** Refuses what msgpackr would store and not give back, at any depth, by way of options that it reads just when it meets such a thing. */
+class LosslessPackr extends Packr {
+  /** A Map would come back as an object if its keys are simple, and not at all if they aren't. */
+  get mapAsEmptyObject(): never {
+    throw new TypeError("a Map would not come back as a Map");
+  }
+
+  /** A function would come back as undefined. */
+  writeFunction(): never {
+    throw new TypeError("a function can't be stored");
+  }
+}
+
 export class MsgpackValueCodec implements ValueCodec<unknown> {
   readonly name = "msgpack";
   readonly isText = false;
@@ -52,14 +84,12 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
   from = 0;
   length = 0;
   readonly ascii = false;
-  readonly #packr = new Packr({
+  readonly #packr = new LosslessPackr({
     useRecords: false,
     // Objects take two bytes less, and may have more than 65,535 properties.
     variableMapSize: true,
     moreTypes: true,
     copyBuffers: true,
-    // Without it a function within a value becomes undefined.
-    writeFunction: refuseFunction,
   });
   #source: Uint8Array | undefined;
 
@@ -77,13 +107,13 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): unknown {
-    const first = length > 0 ? bytes[at] : 0xc1;
+    const first = bytes[at];
     if (length === 1 && first < 0x80) return first;
     // A value that is a text and nothing else needs no decoder.
     if (first === FIXSTR + length - 1 && length <= 1 + FIXSTR_SIZE_MAX)
-      return readText(bytes, at + 1, length - 1, false);
+      return readUnknownText(bytes, at + 1, length - 1);
     if (first === STR_8 && length >= 2 && bytes[at + 1] === length - 2) {
-      return readText(bytes, at + 2, length - 2, false);
+      return readUnknownText(bytes, at + 2, length - 2);
     }
     return this.#unpack(bytes, at, length);
   }
@@ -101,7 +131,7 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
 
   #unpack(bytes: Buffer, at: number, length: number): unknown {
     try {
-      if (length === 0) throw new Error("no bytes");
+      if (length === 0 || bytes[at] === NEVER_USED) throw new Error("no type of value");
       if (length > COPY_SIZE_MAX) {
         return this.#packr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
       }
@@ -118,11 +148,7 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
   }
 }
 
-function refuseFunction(): never {
-  throw new TypeError("functions can't be stored");
-}
-
-/** Refuses what msgpackr would accept and not give back, as far as the value itself shows it. */
+/** Refuses what msgpackr would store and not give back, as far as the value shows it without being searched. */
 function refuseLoss(value: unknown): void {
   switch (typeof value) {
     case "undefined":
@@ -133,8 +159,10 @@ function refuseLoss(value: unknown): void {
       if (!isWellFormed(value)) throw valueTypeError("well-formed text", "a string with a lone surrogate");
       return;
     case "object":
-      // A Map would come back as an object, and a promise is a forgotten await.
-      if (value instanceof Map || value instanceof Promise) throw valueTypeError(EXPECTED, describeValue(value));
+      if (value instanceof Promise) throw valueTypeError("awaited", "a promise");
+      if (ArrayBuffer.isView(value) && !VIEWS.has(value.constructor.name)) {
+        throw valueTypeError(EXPECTED, describeValue(value));
+      }
       return;
   }
 }

@@ -12,7 +12,17 @@ import { type Key, type KeyCodec, type KeyDecoder, keySizeError } from "./key.ts
 import { KIND_STRING } from "./kinds.ts";
 import { OrderedReader } from "./ordered-reader.ts";
 import { loneSurrogateError, writeOrdered } from "./ordered-writer.ts";
-import { LONE_SURROGATE, NO_ROOM, readAscii, readText, TEXT_LOOP_MAX, writeLongText, writeShortText } from "./text.ts";
+import {
+  LONE_SURROGATE,
+  NO_ROOM,
+  readAscii,
+  readText,
+  readUnknownText,
+  TEXT_LOOP_MAX,
+  TwoTexts,
+  writeLongText,
+  writeShortText,
+} from "./text.ts";
 
 const NOTHING = Buffer.alloc(0);
 
@@ -79,6 +89,7 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
   #prefixText = "";
   /** The page prefix, and after it the suffix of one entry after another. Made when first needed: strings don't. */
   #assembled: Buffer = NOTHING;
+  readonly #texts = new TwoTexts();
   readonly #reader = new OrderedReader(NOTHING);
 
   startPage(bytes: Buffer, prefixAt: number, prefixLength: number, page = -1): void {
@@ -87,7 +98,7 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
     this.#prefixLength = prefixLength;
     this.#strings = prefixLength > 0 && bytes[prefixAt] === KIND_STRING;
     if (this.#strings) {
-      this.#prefixText = readText(bytes, prefixAt + 1, prefixLength - 1, false);
+      this.#prefixText = readUnknownText(bytes, prefixAt + 1, prefixLength - 1);
     } else if (prefixLength > 0) {
       this.#checkLength(prefixLength);
       if (this.#assembled.length === 0) this.#assembled = Buffer.allocUnsafeSlow(KEY_SIZE_MAX);
@@ -97,8 +108,7 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
 
   key(suffixAt: number, suffixLength: number, ascii: boolean): Key {
     if (this.#strings) {
-      const suffix = readText(this.#bytes, suffixAt, suffixLength, ascii);
-      return this.#prefixLength === 1 ? suffix : this.#prefixText + suffix;
+      return this.#prefixText + readText(this.#bytes, suffixAt, suffixLength, ascii);
     }
     if (this.#prefixLength > 0) return this.#assemble(suffixAt, suffixLength);
     if (suffixLength > 0 && this.#bytes[suffixAt] === KIND_STRING) {
@@ -112,10 +122,10 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
       this.text = readAscii(this.#bytes, suffixAt + suffixLength, valueLength);
       return this.key(suffixAt, suffixLength, true);
     }
-    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
-    this.text = both.slice(suffixLength);
-    const suffix = both.slice(0, suffixLength);
-    return this.#prefixLength === 1 ? suffix : this.#prefixText + suffix;
+    const texts = this.#texts;
+    texts.read(this.#bytes, suffixAt, suffixLength, valueLength);
+    this.text = texts.second;
+    return this.#prefixText + texts.first;
   }
 
   #assemble(suffixAt: number, suffixLength: number): Key {

@@ -3,7 +3,16 @@ import { Buffer } from "node:buffer";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { describeValue } from "./describe.ts";
 import { type KeyCodec, type KeyDecoder, keySizeError, keyTypeError } from "./key.ts";
-import { LONE_SURROGATE, NO_ROOM, readAscii, readText, TEXT_LOOP_MAX, writeLongText, writeShortText } from "./text.ts";
+import {
+  LONE_SURROGATE,
+  NO_ROOM,
+  readText,
+  readUnknownText,
+  TEXT_LOOP_MAX,
+  TwoTexts,
+  writeLongText,
+  writeShortText,
+} from "./text.ts";
 
 const NOTHING = Buffer.alloc(0);
 
@@ -35,8 +44,7 @@ export class StringKeyCodec implements KeyCodec<string> {
     suffixLength: number,
     suffixAscii: boolean,
   ): string {
-    const suffix = readText(bytes, suffixAt, suffixLength, suffixAscii);
-    return prefixLength === 0 ? suffix : readText(bytes, prefixAt, prefixLength, false) + suffix;
+    return readUnknownText(bytes, prefixAt, prefixLength) + readText(bytes, suffixAt, suffixLength, suffixAscii);
   }
 
   decoder(): KeyDecoder<string> {
@@ -57,10 +65,11 @@ class StringKeyDecoder implements KeyDecoder<string> {
   text = "";
   #bytes: Buffer = NOTHING;
   #prefixText = "";
+  readonly #texts = new TwoTexts();
 
   startPage(bytes: Buffer, prefixAt: number, prefixLength: number): void {
     this.#bytes = bytes;
-    this.#prefixText = prefixLength === 0 ? "" : readText(bytes, prefixAt, prefixLength, false);
+    this.#prefixText = readUnknownText(bytes, prefixAt, prefixLength);
   }
 
   key(suffixAt: number, suffixLength: number, ascii: boolean): string {
@@ -68,8 +77,9 @@ class StringKeyDecoder implements KeyDecoder<string> {
   }
 
   keyWithText(suffixAt: number, suffixLength: number, valueLength: number): string {
-    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
-    this.text = both.slice(suffixLength);
-    return this.#prefixText + both.slice(0, suffixLength);
+    const texts = this.#texts;
+    texts.read(this.#bytes, suffixAt, suffixLength, valueLength);
+    this.text = texts.second;
+    return this.#prefixText + texts.first;
   }
 }

@@ -26,6 +26,9 @@ export const TEXT_LOOP_MAX = 20;
 /** A UTF-16 unit takes at most three bytes of UTF-8 (a pair of surrogates takes four). */
 export const UTF8_BYTES_MAX = 3;
 
+/** Characters up to which a text may be read together with the text before it. */
+const SHARED_TEXT_MAX = 512;
+
 /** Instead of a length: the text holds a lone surrogate. */
 export const LONE_SURROGATE = -1;
 /** Instead of a length: the text does not fit the room given. */
@@ -118,11 +121,36 @@ export function readText(bytes: Buffer, at: number, length: number, ascii: boole
   return (bytes as Buffer & TextMethods).utf8Slice(at, at + length);
 }
 
+/** Reads text of which nothing is known. While it is short, looking whether it is ASCII costs less than `utf8Slice`. */
+export function readUnknownText(bytes: Buffer, at: number, length: number): string {
+  let union = length > 16 ? 0x80 : 0;
+  for (let index = at; union < 0x80 && index < at + length; index++) union |= bytes[index];
+  return readText(bytes, at, length, union < 0x80);
+}
+
 /** Reads text known to be ASCII. Other bytes, which only damage can bring here, are read as Latin-1. */
 export function readAscii(bytes: Buffer, at: number, length: number): string {
   if (length <= 16) return readShortAscii(bytes, at, length);
   if (length > constants.MAX_STRING_LENGTH) refuseLength(length);
   return (bytes as Buffer & TextMethods).latin1Slice(at, at + length);
+}
+
+/** Two texts side by side, both known to be ASCII: read at once if that is faster. */
+export class TwoTexts {
+  first = "";
+  second = "";
+
+  read(bytes: Buffer, at: number, firstLength: number, secondLength: number): void {
+    // Two short reads beat one long one, and a long second text would be held in memory for as long as the first one is.
+    if ((firstLength <= 16 && secondLength <= 16) || secondLength > SHARED_TEXT_MAX) {
+      this.first = readAscii(bytes, at, firstLength);
+      this.second = readAscii(bytes, at + firstLength, secondLength);
+      return;
+    }
+    const both = readAscii(bytes, at, firstLength + secondLength);
+    this.first = both.slice(0, firstLength);
+    this.second = both.slice(firstLength);
+  }
 }
 
 function refuseLength(length: number): never {
