@@ -8,11 +8,18 @@
         "native/crc32c.cc",
         "native/fair_lock.cc",
         "native/guard_posix.cc",
+        "native/opening.cc",
         "native/platform_posix.cc",
         "native/view.cc",
         "native/worker.cc"
       ],
-      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "defines": [
+        "NAPI_VERSION=8",
+        "NAPI_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        # A worker that is being terminated can neither be asked nor be thrown at; without this that ends the process.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       # As system headers, so that the warnings of others don't fail this build.
       "cflags_cc": [
         "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")",

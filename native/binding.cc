@@ -72,8 +72,6 @@ Addon& addonOf(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
 
 // Errors ---------------------------------------------------------------------------------------------------------------
 
-void throwStatus(Napi::Env env, const Status& status, const std::string& path);
-
 Napi::Value statusError(Napi::Env env, const Status& status, const std::string& path) {
   const Napi::Value named = path.empty() ? env.Undefined() : Napi::String::New(env, path);
   return addonOf(env).systemError.New(
@@ -626,6 +624,7 @@ void FileObject::attach(const Napi::CallbackInfo& info) {
   if (!arguments.bad() && !isFile) arguments.refuse("coordination", "a File");
   if (arguments.bad() || !isOpen(env)) return;
   const FileObject* const coordination = Unwrap(other.As<Napi::Object>());
+  if (coordination == nullptr) return;
   const Opening::Views& views = coordination->opening_->windows;
   if (views.empty() || views[0] == nullptr || !views[0]->writable()) {
     return arguments.refuse("coordination", "mapped for writing");
@@ -670,6 +669,10 @@ bool FileObject::readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan)
     const Napi::Value field = object.Get(name);
     return field.IsNumber() ? field.As<Napi::Number>().DoubleValue() : -1.0;
   };
+  if (job_ != nullptr && !job_->isDone()) {
+    arguments.refuse("a commit", "the only one under way");
+    return false;
+  }
   if (opening_->shared.view == nullptr) {
     arguments.refuse("file", "attached to its coordination file");
     return false;
@@ -746,7 +749,6 @@ void FileObject::commit(const Napi::CallbackInfo& info) {
   CommitPlan plan;
   if (!readPlan(env, arguments, &plan)) return;
   const Napi::Function callback = arguments.function("callback");
-  if (!arguments.bad() && job_ != nullptr && !job_->isDone()) arguments.refuse("a commit", "the only one under way");
   if (arguments.bad()) return;
   auto operation = std::make_unique<Operation>();
   operation->opening = opening_;
@@ -788,20 +790,8 @@ void FileObject::close(const Napi::CallbackInfo& info) {
 
 // Reports --------------------------------------------------------------------------------------------------------------
 
-/** The path in errors of operations is left to the caller's message: the file may be gone by now. */
-const std::string kNoPath;
-
-void deliver(Napi::Env env, const Operation& operation, const std::vector<napi_value>& arguments) {
-  const Napi::HandleScope scope(env);
-  // Through MakeCallback, so that promises settled in it run their reactions before the next report. Callbacks of
-  // addon-storage don't throw; an exception would be the process's uncaught one.
-  operation.callback.MakeCallback(env.Global(), arguments);
-  if (env.IsExceptionPending()) {
-    napi_value error = nullptr;
-    napi_get_and_clear_last_exception(env, &error);
-    napi_fatal_exception(env, error);
-  }
-}
+/** Errors of operations name no path: the file may be closed by now. */
+const char* const kNoPath = "";
 
 void onReport(napi_env rawEnv, napi_value, void*, void* raw) {
   const std::unique_ptr<Report> what(static_cast<Report*>(raw));
@@ -817,17 +807,19 @@ void onReport(napi_env rawEnv, napi_value, void*, void* raw) {
     if (!operation.opening->writer.claim(operation.wait)) return;
     // The thread reports the end, too; the caller need not wait for it.
     operation.delivered = true;
-    return deliver(env, operation, {env.Undefined(), Napi::Boolean::New(env, true)});
+    operation.callback.Call({env.Undefined(), Napi::Boolean::New(env, true)});
+    return;
   }
   // Ended before the callback, which may begin another operation.
   const std::unique_ptr<Operation> ended = std::move(found->second);
   end(env, what->operation);
   if (ended->delivered) return;
   if (ended->job != nullptr) {
-    return deliver(env, *ended, {outcomeObject(env, ended->job->wait(), kNoPath)});
+    ended->callback.Call({outcomeObject(env, ended->job->wait(), kNoPath)});
+    return;
   }
   const Napi::Value error = what->status.ok() ? env.Undefined() : statusError(env, what->status, kNoPath);
-  deliver(env, *ended, {error, Napi::Boolean::New(env, what->granted)});
+  ended->callback.Call({error, Napi::Boolean::New(env, what->granted)});
 }
 
 /** Runs when no more JavaScript will: before the memory of the environment goes. */

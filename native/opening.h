@@ -37,14 +37,8 @@ struct SharedWords {
 struct Opening {
   using Views = std::vector<std::shared_ptr<View>>;
 
-  Opening(platform::File opened, const platform::FileStat& stat, bool mayWrite, const LockBytes& bytes)
-      : file(std::move(opened)),
-        identity(stat),
-        writable(mayWrite),
-        locks(bytes),
-        writer(file, bytes.writer, bytes.waiting),
-        faults(std::make_shared<Faults>()) {}
-  ~Opening() { end(); }
+  Opening(platform::File opened, const platform::FileStat& stat, bool mayWrite, const LockBytes& bytes);
+  ~Opening();
 
   /**
    * `length` bytes at an offset of the file that is mapped for writing, or null. Also null where they cross a window.
@@ -58,28 +52,13 @@ struct Opening {
   }
 
   /** Makes what was stored through the views durable. */
-  platform::Status flush(const Views& views, platform::Flush kind) const {
-    for (const std::shared_ptr<View>& view : views) {
-      if (view == nullptr || !view->writable()) continue;
-      const platform::Status status = platform::flushView(view->base(), view->length());
-      if (!status.ok()) return status;
-    }
-    return platform::flushFile(file, kind);
-  }
+  platform::Status flush(const Views& views, platform::Flush kind) const;
 
-  /** Ends waits at once and a commit under way when it is done, releases locks, views and the descriptor. Twice is fine. */
-  void end() {
-    stopping = true;
-    writer.stop();
-    waits.stop();
-    commits.stop();
-    windows.clear();
-    shared = SharedWords{};
-    if (!file.isOpen()) return;
-    // Closing releases the locks, too, unless a child process still has the descriptor for the moment before it execs.
-    platform::unlockAll(file);
-    file.close();
-  }
+  /** Ends waits at once, and returns when a commit under way is done. Neither can be begun any more. Twice is fine. */
+  void endThreads();
+
+  /** Ends the threads, releases locks, views and the descriptor. Twice is fine. */
+  void end();
 
   platform::File file;
   const platform::FileStat identity;
