@@ -246,15 +246,14 @@ class Walk {
     const pageEnd = this.#pages.pageEnd;
     const count = entryCount(view, at);
     const pieces: number[] = [];
-    let readable = true;
+    let readable = 0;
     if (branchHead(view, at, 0) !== 0 || branchSuffixLength(view, at, 0) !== 0) {
       this.#onProblem(page, "minus infinity in slot 0", "a separator");
     }
     for (let slot = 1; slot < count; slot++) {
       this.#guard(page, () => {
-        readable = false;
         loadSeparator(this.#key, window, at, slot, pageEnd);
-        readable = true;
+        readable++;
         this.#order(page, slot, slot === 1, low, high);
         const length = branchSuffixLength(view, at, slot);
         const offset = branchSeparator(view, at, slot);
@@ -266,7 +265,7 @@ class Walk {
       });
     }
     this.#heap(page, view, at, pieces);
-    if (readable) this.#children(level, window, at, low, high);
+    if (readable === count - 1) this.#children(level, window, at, low, high);
   }
 
   #children(level: number, window: Window, at: number, low: KeyBuffer | undefined, high: KeyBuffer | undefined): void {
