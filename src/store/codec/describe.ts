@@ -10,3 +10,8 @@ export function describeValue(value: unknown): string {
   const name: unknown = value.constructor?.name;
   return typeof name === "string" && name !== "" && name !== "Object" ? `an object of class ${name}` : "an object";
 }
+
+/** The message of whatever was thrown. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : `${describeValue(error)} was thrown`;
+}

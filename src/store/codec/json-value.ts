@@ -1,7 +1,7 @@
 /** The value encoding "json": the text of `JSON.stringify`. What JSON drops within a value (functions, undefined) is dropped. */
 import type { Buffer } from "node:buffer";
 import { CorruptionError } from "../../errors.ts";
-import { describeValue } from "./describe.ts";
+import { describeError, describeValue } from "./describe.ts";
 import { readText } from "./text.ts";
 import { TextScratch, type ValueCodec, valueTypeError } from "./value.ts";
 
@@ -30,7 +30,7 @@ export class JsonValueCodec implements ValueCodec<unknown> {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw new CorruptionError(-1, "a value in JSON", "other text", { cause });
+      throw new CorruptionError(-1, "a value in JSON", describeError(cause), { cause });
     }
   }
 
@@ -47,7 +47,7 @@ function stringify(value: unknown): string {
     text = JSON.stringify(value);
   } catch (cause) {
     // A bigint, a cycle, or an error of a toJSON method or a getter.
-    throw valueTypeError("something JSON can express", `${describeValue(value)} that JSON.stringify refuses`, cause);
+    throw valueTypeError("something JSON can express", `${describeValue(value)} (${describeError(cause)})`, cause);
   }
   if (text === undefined) throw valueTypeError("something JSON can express", describeValue(value));
   return text;

@@ -12,7 +12,7 @@
 import { Buffer } from "node:buffer";
 import { Packr } from "msgpackr";
 import { assert, CorruptionError } from "../../errors.ts";
-import { describeValue } from "./describe.ts";
+import { describeError, describeValue } from "./describe.ts";
 import { isWellFormed, readUnknownText } from "./text.ts";
 import { type ValueCodec, valueTypeError } from "./value.ts";
 
@@ -99,7 +99,7 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
     try {
       packed = this.#packr.pack(value, IN_PLACE) as Packed;
     } catch (cause) {
-      throw valueTypeError(EXPECTED, `${describeValue(value)} that msgpackr refuses`, cause);
+      throw valueTypeError(EXPECTED, `${describeValue(value)} (${describeError(cause)})`, cause);
     }
     this.bytes = packed;
     this.from = packed.start;
@@ -141,9 +141,7 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
       else bytes.copy(source, 0, at, at + length);
       return this.#packr.unpack(source, length);
     } catch (cause) {
-      throw new CorruptionError(-1, "a value in MessagePack", cause instanceof Error ? cause.message : "other bytes", {
-        cause,
-      });
+      throw new CorruptionError(-1, "a value in MessagePack", describeError(cause), { cause });
     }
   }
 }
