@@ -237,7 +237,7 @@ export class Pager {
   #ended(outcome: CommitOutcome): void {
     this.#metas = undefined;
     if (outcome.result === "failed") throw commitError(outcome);
-    this.readers.renew();
+    this.readers.endTurn();
   }
 
   // Diagnosis and end --------------------------------------------------------------------------------------------------

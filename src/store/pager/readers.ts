@@ -24,7 +24,6 @@ export interface Pin {
 interface Pins<P> {
   claim(): P;
   pin(place: P): Snapshot;
-  unpin(place: P): void;
   release(place: P): void;
 }
 
@@ -41,10 +40,6 @@ export class SlotPins implements Pins<ReaderSlot> {
 
   pin(slot: ReaderSlot): Snapshot {
     return this.#coordination.pin(slot);
-  }
-
-  unpin(slot: ReaderSlot): void {
-    this.#coordination.unpin(slot);
   }
 
   release(slot: ReaderSlot): void {
@@ -78,68 +73,105 @@ export class LockPins implements Pins<{ held: boolean }> {
     return this.#readMetas().newest;
   }
 
-  unpin(place: { held: boolean }): void {
+  release(place: { held: boolean }): void {
     if (!place.held) return;
     place.held = false;
     this.#count--;
     if (this.#count === 0) this.#file.unlock({ start: LOCK_UNPINNED, length: 1 });
   }
+}
 
-  release(place: { held: boolean }): void {
-    this.unpin(place);
-  }
+/** The snapshot plain reads share, and those iterators of the turn that have not come to their end. */
+interface Turn<P> {
+  readonly place: P;
+  snapshot: Snapshot;
+  readonly users: Set<object>;
+  /** Once the turn is over: how many iterators still hold its snapshot. */
+  left: number;
 }
 
 export class Readers<P = unknown> {
   readonly #pins: Pins<P>;
   readonly #pages: MappedPages;
-  /** Where the turn's snapshot is held, once there was one. */
-  #turnPlace: P | undefined;
-  #turn: Snapshot | undefined;
+  #turn: Turn<P> | undefined;
   readonly #held = new Set<Pin>();
+  #closed = false;
+  /** Iterators that outlive their turn: whoever forgets one must not hold its snapshot for ever. */
+  readonly #forgotten: FinalizationRegistry<Turn<P>>;
 
   constructor(pins: Pins<P>, pages: MappedPages) {
     this.#pins = pins;
     this.#pages = pages;
+    this.#forgotten = new FinalizationRegistry((turn) => {
+      warnForgotten("an iterator");
+      this.#leave(turn);
+    });
   }
 
   /** The snapshot of this turn of the event loop: the newest when the turn first read. */
   current(): Snapshot {
-    return this.#turn ?? this.#beginTurn();
+    return (this.#turn ?? this.#beginTurn()).snapshot;
   }
 
   /**
    * The snapshot is let go when the turn ends, so that an idle handle holds nothing. The immediate is referenced: the
    * loop would otherwise sleep before it runs, with the snapshot held. It keeps the process for one turn at most.
    */
-  #beginTurn(): Snapshot {
-    this.#turnPlace ??= this.#pins.claim();
-    this.#turn = this.#pin(this.#turnPlace);
-    setImmediate(() => this.endTurn());
-    return this.#turn;
+  #beginTurn(): Turn<P> {
+    const place = this.#pins.claim();
+    const turn: Turn<P> = { place, snapshot: this.#pinOrRelease(place), users: new Set(), left: 0 };
+    this.#turn = turn;
+    setImmediate(() => {
+      if (this.#turn === turn) this.endTurn();
+    });
+    return turn;
   }
 
+  /** Plain reads see the newest snapshot from now on, at the latest when they next read. */
   endTurn(): void {
-    if (this.#turn === undefined) return;
+    const turn = this.#turn;
+    if (turn === undefined) return;
     this.#turn = undefined;
-    if (this.#turnPlace !== undefined) this.#pins.unpin(this.#turnPlace);
+    if (turn.users.size === 0) {
+      this.#pins.release(turn.place);
+      return;
+    }
+    turn.left = turn.users.size;
+    for (const user of turn.users) this.#forgotten.register(user, turn, user);
+    turn.users.clear();
   }
 
-  /** Plain reads see the newest snapshot from now on: it was committed here, or the user asked. */
-  renew(): void {
-    if (this.#turn !== undefined && this.#turnPlace !== undefined) this.#turn = this.#pin(this.#turnPlace);
+  /** The snapshot of this turn for an iterator, which may hold it for longer. `user` is what becomes garbage if forgotten. */
+  share(user: object): Pin {
+    const turn = this.#turn ?? this.#beginTurn();
+    turn.users.add(user);
+    let released = false;
+    return {
+      snapshot: turn.snapshot,
+      release: () => {
+        if (released) return;
+        released = true;
+        if (turn.users.delete(user)) return;
+        this.#forgotten.unregister(user);
+        this.#leave(turn);
+      },
+    };
+  }
+
+  #leave(turn: Turn<P>): void {
+    turn.left--;
+    if (turn.left === 0) this.#release(turn.place);
+  }
+
+  /** After the end the place is gone with the coordination file, whoever still thinks to hold it. */
+  #release(place: P): void {
+    if (!this.#closed) this.#pins.release(place);
   }
 
   /** Holds the newest snapshot for as long as the caller wants. @throws StoreError SLOTS_FULL */
   hold(): Pin {
     const place = this.#pins.claim();
-    let snapshot: Snapshot;
-    try {
-      snapshot = this.#pin(place);
-    } catch (error) {
-      this.#pins.release(place);
-      throw error;
-    }
+    const snapshot = this.#pinOrRelease(place);
     let released = false;
     const pin: Pin = {
       snapshot,
@@ -147,17 +179,22 @@ export class Readers<P = unknown> {
         if (released) return;
         released = true;
         this.#held.delete(pin);
-        this.#pins.release(place);
+        this.#release(place);
       },
     };
     this.#held.add(pin);
     return pin;
   }
 
-  #pin(place: P): Snapshot {
-    const snapshot = this.#pins.pin(place);
-    this.#pages.reach(snapshot.pageCount);
-    return snapshot;
+  #pinOrRelease(place: P): Snapshot {
+    try {
+      const snapshot = this.#pins.pin(place);
+      this.#pages.reach(snapshot.pageCount);
+      return snapshot;
+    } catch (error) {
+      this.#pins.release(place);
+      throw error;
+    }
   }
 
   /** How many snapshots are held beyond the turn. */
@@ -168,5 +205,17 @@ export class Readers<P = unknown> {
   close(): void {
     this.endTurn();
     for (const pin of [...this.#held]) pin.release();
+    this.#closed = true;
   }
+}
+
+/** What a program hears that let go of something without closing it. */
+export function warnForgotten(what: string): void {
+  process.emitWarning(
+    `${what} of a foliodb store was forgotten: its snapshot is released now, but was held until here`,
+    {
+      code: "FOLIODB_FORGOTTEN",
+      detail: "Call close() or use `using`; leave loops over entries with break, return or throw.",
+    },
+  );
 }

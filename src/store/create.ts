@@ -1,0 +1,128 @@
+/**
+ * A new store as the bytes of its file: two meta pages that hold the same record, the catalog with the record of the
+ * default store, and the space map. The file is built whole beside its name and linked into place.
+ */
+
+import { assert } from "../errors.ts";
+import { customEncodingName, encodeStoreRecord, storeRecordKey } from "./format/catalog.ts";
+import { groupPages, MAP_BITS, MAP_LEAF_USED } from "./format/map.ts";
+import { encodeMeta, type Layout, META_COPY, META_FIRST_AT, META_SECOND_AT, type Snapshot } from "./format/meta.ts";
+import { initPage, PAGE_CHECKSUM, PAGE_TYPE_MAP_LEAF } from "./format/page.ts";
+import type { CheckedOptions } from "./options.ts";
+import type { Pages, PageWriter, Window } from "./pager/pages.ts";
+import type { Storage } from "./pager/storage.ts";
+import { storeError } from "./pager/system-errors.ts";
+import { KeyBuffer } from "./tree/key.ts";
+import { TreeWriter } from "./tree/writer.ts";
+
+/** The number of the snapshot a store is created with. */
+const FIRST_NUMBER = 1;
+
+/** What the catalog calls a value encoding. */
+export function valueEncodingName(encoding: string | { readonly name: string }): string {
+  return typeof encoding === "string" ? encoding : customEncodingName(encoding.name);
+}
+
+/** Creates the file. False: there is one already. @throws StoreError NOT_FOUND, NO_PERMISSION, DISK_FULL, IO */
+export function createStore<V>(storage: Storage, path: string, options: CheckedOptions<V>): boolean {
+  const { bytes, used } = buildStore(storage, options);
+  try {
+    // Pages that are free hold nothing; only what is used is written.
+    const content = used.map((page) => ({
+      at: page * options.pageSize,
+      bytes: bytes.subarray(page * options.pageSize, (page + 1) * options.pageSize),
+    }));
+    return storage.createFile(path, options.mode, bytes.length, content);
+  } catch (error) {
+    throw storeError(error, `creating ${path}`);
+  }
+}
+
+function buildStore<V>(storage: Storage, options: CheckedOptions<V>): { bytes: Buffer; used: number[] } {
+  const { pageSize } = options;
+  const metaPages = [META_FIRST_AT / pageSize, META_SECOND_AT / pageSize];
+  const free = [1, 2, 3].filter((page) => !metaPages.includes(page));
+  const pageCount = Math.max(...metaPages, free[1]) + 1;
+  const bytes = Buffer.alloc(pageCount * pageSize);
+  const layout: Layout = {
+    pageSize,
+    runBoundaryLog2: options.runBoundaryLog2,
+    storeId: Buffer.from(storage.random(16)).toString("hex"),
+  };
+  const pages = memoryPages(bytes, layout);
+  const [catalogPage, mapPage] = free;
+
+  const writer = oneTimeWriter(pages, [catalogPage], pageCount);
+  const catalog = new TreeWriter(writer, { root: 0, level: 0, entryCount: 0 });
+  const key = new KeyBuffer();
+  key.set(storeRecordKey(""));
+  const { keyEncoding = "ordered" } = options;
+  const valueEncoding = valueEncodingName(options.valueEncoding ?? "msgpack");
+  const record = encodeStoreRecord({ root: 0, level: 0, entryCount: 0, keyEncoding, valueEncoding });
+  catalog.put(key, record, 0, record.length, false);
+
+  const { view } = pages.windows[0];
+  const inUse = [...metaPages, catalogPage];
+  assert(Math.max(...inUse) < groupPages(pages.pageEnd));
+  const mapAt = mapPage * pageSize;
+  initPage(view, mapAt, mapPage, PAGE_TYPE_MAP_LEAF, 0, FIRST_NUMBER);
+  view.setUint32(mapAt + MAP_LEAF_USED, inUse.length, true);
+  for (const page of inUse) bytes[mapAt + MAP_BITS + (page >>> 3)] |= 1 << (page & 7);
+
+  const seed = storage.crc32c(Buffer.from(layout.storeId, "hex"), 0, 16, 0);
+  for (const page of [catalogPage, mapPage]) {
+    const at = page * pageSize;
+    view.setUint32(at + PAGE_CHECKSUM, storage.crc32c(bytes, at + 4, at + pageSize, seed), true);
+  }
+  const snapshot: Snapshot = {
+    number: FIRST_NUMBER,
+    commitId: Buffer.from(storage.random(16)).toString("hex"),
+    catalogRoot: catalog.root,
+    catalogLevel: 0,
+    catalogCount: 1,
+    mapRoot: mapPage,
+    mapLevel: 0,
+    pageCount,
+    pageHighest: Math.max(...inUse, mapPage),
+    pagesUsed: inUse.length + 1,
+    userVersion: 0,
+  };
+  const meta = encodeMeta(layout, snapshot, storage.crc32c);
+  for (const at of [META_FIRST_AT, META_SECOND_AT]) {
+    bytes.set(meta.bytes, at);
+    bytes.set(meta.bytes, at + META_COPY);
+  }
+  return { bytes, used: [...inUse, mapPage] };
+}
+
+function memoryPages(bytes: Buffer, layout: Layout): Pages {
+  const window: Window = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), bytes };
+  const pageShift = Math.log2(layout.pageSize);
+  return {
+    pageSize: layout.pageSize,
+    pageShift,
+    windowShift: layout.runBoundaryLog2 - pageShift,
+    windowMask: 2 ** (layout.runBoundaryLog2 - pageShift) - 1,
+    pageEnd: layout.pageSize,
+    runBoundaryLog2: layout.runBoundaryLog2,
+    windows: [window],
+    faults: new Int32Array(1),
+  };
+}
+
+/** Gives the pages it was made with, and no others. */
+function oneTimeWriter(pages: Pages, free: number[], pageCount: number): PageWriter {
+  const take = (): number => {
+    const page = free.shift();
+    assert(page !== undefined, "a page for each that is taken");
+    return page;
+  };
+  return {
+    pages,
+    pageCount,
+    number: FIRST_NUMBER,
+    take,
+    takeRun: take,
+    giveUp: () => assert(false, "nothing is given up in a new store"),
+  };
+}

@@ -1,0 +1,234 @@
+/**
+ * Iterators over the entries of a range.
+ *
+ * An iterator walks leaf by leaf: within a leaf it counts slots and decodes in place; keys are compared only to find the
+ * two ends. Over a transaction's own tree, which may change between two steps, it seeks again from the last key it gave.
+ */
+import { assert } from "../errors.ts";
+import type { KeyCodec, KeyDecoder } from "./codec/key.ts";
+import type { ValueCodec } from "./codec/value.ts";
+import {
+  LEAF_CELL_SUFFIX,
+  LEAF_META_SUFFIX_LENGTH,
+  LEAF_META_SUFFIX_NOT_ASCII,
+  LEAF_META_VALUE_NOT_ASCII,
+  LEAF_SLOT_CELL,
+  leafSlotAt,
+  VALUE_KIND_INLINE,
+  valueKind,
+} from "./format/leaf.ts";
+import { prefixLength } from "./format/tree-page.ts";
+import type { Pages } from "./pager/pages.ts";
+import { isEmpty, type Range, seekBeforeLower, seekLower, seekPastUpper, seekUpper } from "./range.ts";
+import { faultError, type Source } from "./source.ts";
+import { checkCell } from "./tree/checks.ts";
+import { Cursor } from "./tree/cursor.ts";
+import { KeyBuffer } from "./tree/key.ts";
+
+/** What an iterator needs of the object that made it. */
+export interface RangeHost {
+  readonly pages: Pages;
+  /** The tree to read now. @throws StoreError when the object is closed or over */
+  source(): Source;
+  /** Changes with every change of the tree; for a snapshot it never does. */
+  version(): number;
+  /** The iterator needs its snapshot no more. */
+  release(): void;
+}
+
+/** What of each entry an iterator gives. */
+export type Part = "entry" | "key" | "value";
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** Iterates over a range. It holds its snapshot from the first step to its end, `return`, or the close of the store. */
+export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
+  readonly #attach: (user: object) => RangeHost;
+  readonly #range: Range;
+  readonly #part: Part;
+  readonly #keys: KeyDecoder<K>;
+  readonly #values: ValueCodec<V>;
+  readonly #valuesAreText: boolean;
+  readonly #cursor = new Cursor();
+  #host: RangeHost | undefined;
+  #over: boolean;
+  #left: number;
+  #version = 0;
+  /** The leaf the key decoder was told of last. */
+  #decodedPage = -1;
+  #pageEnd = 0;
+  /** The slot at which the walk through the leaf in hand ends: not in the range, or not in the leaf. */
+  #stop = 0;
+  /** The leaf the range ends in, in the walk's direction, and the first slot there that is not in it; -1: the tree's end. */
+  #endPage = -1;
+  #endSlot = -1;
+  /** Over a tree that changes: the key given last. */
+  readonly #lastKey: KeyBuffer | undefined;
+
+  constructor(
+    attach: (user: object) => RangeHost,
+    range: Range,
+    part: Part,
+    codec: KeyCodec<K>,
+    values: ValueCodec<V>,
+    changing: boolean,
+  ) {
+    this.#attach = attach;
+    this.#range = range;
+    this.#part = part;
+    this.#keys = codec.decoder();
+    this.#values = values;
+    this.#valuesAreText = part === "entry" && values.isText;
+    this.#left = range.limit;
+    this.#over = range.limit === 0 || isEmpty(range);
+    this.#lastKey = changing ? new KeyBuffer() : undefined;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<T, undefined> {
+    if (this.#over) return DONE;
+    try {
+      if (!this.#toEntry()) {
+        this.#finish();
+        return DONE;
+      }
+      const value = this.#decode();
+      if (this.#lastKey !== undefined) this.#remember(this.#lastKey);
+      this.#cursor.slot += this.#range.reverse ? -1 : 1;
+      this.#left--;
+      return { done: false, value };
+    } catch (error) {
+      this.#finish();
+      throw error;
+    }
+  }
+
+  /** Ends the iteration and lets its snapshot go; a `for` loop calls it when it is left early. */
+  return(): IteratorReturnResult<undefined> {
+    this.#finish();
+    return DONE;
+  }
+
+  [Symbol.dispose](): void {
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#cursor.close();
+    this.#host?.release();
+    this.#host = undefined;
+  }
+
+  /** Brings the cursor to the entry to give next. */
+  #toEntry(): boolean {
+    if (this.#left === 0) return false;
+    if (this.#host === undefined) {
+      this.#host = this.#attach(this);
+      this.#pageEnd = this.#host.pages.pageEnd;
+      if (!this.#seek(this.#host)) return false;
+    } else {
+      // Asked at every step: after close the mapped bytes are gone, and indexing them would not even throw.
+      this.#host.source();
+      if (this.#version !== this.#host.version() && !this.#seek(this.#host)) return false;
+    }
+    const cursor = this.#cursor;
+    const step = this.#range.reverse ? -1 : 1;
+    while ((this.#stop - cursor.slot) * step <= 0) {
+      if (cursor.page === this.#endPage) return false;
+      if (!(step > 0 ? cursor.nextLeaf() : cursor.previousLeaf())) return false;
+      this.#enterLeaf();
+    }
+    return true;
+  }
+
+  /** Seats the cursor on the first entry to give, and finds out where the range ends. */
+  #seek(host: RangeHost): boolean {
+    const { lower, upper, reverse } = this.#range;
+    const source = host.source();
+    this.#version = host.version();
+    this.#decodedPage = -1;
+    const key = new KeyBuffer();
+    const cursor = this.#cursor;
+    // The end first, for the cursor stays on the entry that is looked up last.
+    cursor.open(host.pages, source.bounds, source.tree);
+    const end = reverse ? lower : upper;
+    const hasEnd = end !== undefined && (reverse ? seekBeforeLower(cursor, key, end) : seekPastUpper(cursor, key, end));
+    this.#endPage = hasEnd ? cursor.page : -1;
+    this.#endSlot = cursor.slot;
+    const last = this.#lastKey;
+    const resumed = last !== undefined && this.#left < this.#range.limit;
+    let found: boolean;
+    if (resumed) found = reverse ? cursor.seekBefore(last) : cursor.seekAfter(last);
+    else found = reverse ? seekUpper(cursor, key, upper) : seekLower(cursor, key, lower);
+    if (found) this.#enterLeaf();
+    return found;
+  }
+
+  #enterLeaf(): void {
+    const cursor = this.#cursor;
+    if (this.#range.reverse) this.#stop = cursor.page === this.#endPage ? this.#endSlot : -1;
+    else this.#stop = cursor.page === this.#endPage ? this.#endSlot : cursor.count;
+  }
+
+  #remember(last: KeyBuffer): void {
+    const { window, at, slot } = this.#cursor;
+    const { view, bytes } = window;
+    const prefix = prefixLength(view, at);
+    const word = view.getUint32(leafSlotAt(at, slot) + LEAF_SLOT_CELL, true);
+    const suffixAt = at + (word & 0xffff) + LEAF_CELL_SUFFIX;
+    const suffix = (word >>> 16) & LEAF_META_SUFFIX_LENGTH;
+    bytes.copy(last.bytes, 0, at + this.#pageEnd - prefix, at + this.#pageEnd);
+    bytes.copy(last.bytes, prefix, suffixAt, suffixAt + suffix);
+    last.end(prefix + suffix);
+  }
+
+  #decode(): T {
+    const { window, at, slot, page } = this.#cursor;
+    const { view, bytes } = window;
+    checkCell(view, at, slot, this.#pageEnd);
+    const word = view.getUint32(leafSlotAt(at, slot) + LEAF_SLOT_CELL, true);
+    const cell = at + (word & 0xffff);
+    const meta = word >>> 16;
+    const suffixAt = cell + LEAF_CELL_SUFFIX;
+    const suffix = meta & LEAF_META_SUFFIX_LENGTH;
+    if (this.#part === "value") return this.#checked(this.#value(meta, cell, suffixAt + suffix)) as T;
+    if (page !== this.#decodedPage) {
+      const prefix = prefixLength(view, at);
+      this.#keys.startPage(bytes, at + this.#pageEnd - prefix, prefix, page);
+      this.#decodedPage = page;
+    }
+    if (this.#part === "key") {
+      return this.#checked(this.#keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0)) as T;
+    }
+    const allAscii = (meta & (LEAF_META_SUFFIX_NOT_ASCII | LEAF_META_VALUE_NOT_ASCII)) === 0;
+    if (this.#valuesAreText && allAscii && valueKind(meta) === VALUE_KIND_INLINE) {
+      const key = this.#keys.keyWithText(suffixAt, suffix, view.getUint16(cell, true));
+      return this.#checked([key, this.#values.fromText(this.#keys.text)]) as T;
+    }
+    const key = this.#keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0);
+    return this.#checked([key, this.#value(meta, cell, suffixAt + suffix)]) as T;
+  }
+
+  #value(meta: number, cell: number, valueAt: number): V {
+    const cursor = this.#cursor;
+    if (valueKind(meta) === VALUE_KIND_INLINE) {
+      const { view, bytes } = cursor.window;
+      const length = view.getUint16(cell, true);
+      return this.#values.decode(bytes, valueAt, length, (meta & LEAF_META_VALUE_NOT_ASCII) === 0);
+    }
+    cursor.locate();
+    const { value } = cursor;
+    return this.#values.decode(value.window.bytes, value.at, value.length, value.ascii);
+  }
+
+  /** A fault while decoding was answered with zeros: what was decoded is no data. */
+  #checked(decoded: unknown): unknown {
+    assert(this.#host !== undefined);
+    if (this.#host.pages.faults[0] !== 0) throw faultError();
+    return decoded;
+  }
+}

@@ -1,0 +1,111 @@
+/** The reads that a store, a snapshot and a transaction have in common. */
+import type { KeyCodec } from "./codec/key.ts";
+import type { ValueCodec } from "./codec/value.ts";
+import type { Pages } from "./pager/pages.ts";
+import { countRange, parseRange, type RangeOptions } from "./range.ts";
+import { type Part, type RangeHost, RangeIterator } from "./range-iterator.ts";
+import { faultError, type Source } from "./source.ts";
+import { KeyBuffer } from "./tree/key.ts";
+import { Finder } from "./tree/search.ts";
+
+/** What reading takes, shared by all that reads one open store. */
+export interface ReadTools<K, V> {
+  readonly pages: Pages;
+  readonly keyCodec: KeyCodec<K>;
+  readonly valueCodec: ValueCodec<V>;
+  readonly key: KeyBuffer;
+  readonly finder: Finder;
+}
+
+export function readTools<K, V>(pages: Pages, keyCodec: KeyCodec<K>, valueCodec: ValueCodec<V>): ReadTools<K, V> {
+  return { pages, keyCodec, valueCodec, key: new KeyBuffer(), finder: new Finder() };
+}
+
+/** Iterates over entries; a `for … of` loop, a spread, or `next()` by hand. Ends by itself, by `return()` or with `using`. */
+export type Entries<T> = IterableIterator<T> & Disposable;
+
+export abstract class Reads<K, V> {
+  readonly #tools: ReadTools<K, V>;
+
+  /** @internal */
+  constructor(tools: ReadTools<K, V>) {
+    this.#tools = tools;
+  }
+
+  /** Where reads go now. @throws StoreError CLOSED, SNAPSHOT_CLOSED or TRANSACTION_OVER @internal */
+  protected abstract source(): Source;
+
+  /** Holds what an iterator reads until it lets go. @internal */
+  protected abstract attach(user: object): RangeHost;
+
+  /** Whether the tree can change between two reads. @internal */
+  protected abstract readonly changing: boolean;
+
+  /**
+   * The value of a key, or `undefined` if there is none. It is the caller's: no memory is shared with the store.
+   * @throws StoreError KEY_TYPE, KEY_SIZE, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER, IO
+   * @throws CorruptionError
+   */
+  get(key: K): V | undefined {
+    const source = this.source();
+    const { pages, valueCodec, finder } = this.#tools;
+    if (!this.#find(source, key)) return undefined;
+    finder.locate(pages, source.bounds);
+    const { value } = finder;
+    const decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
+    // A fault while reading is answered with zeros: what was decoded from them is no data.
+    if (pages.faults[0] !== 0) throw faultError();
+    return decoded;
+  }
+
+  /** Whether there is such a key. @throws as `get` */
+  has(key: K): boolean {
+    const found = this.#find(this.source(), key);
+    if (this.#tools.pages.faults[0] !== 0) throw faultError();
+    return found;
+  }
+
+  #find(source: Source, key: K): boolean {
+    const { pages, keyCodec, finder, key: buffer } = this.#tools;
+    buffer.end(keyCodec.encode(key, buffer.bytes));
+    return finder.find(pages, source.bounds, source.tree.root, source.tree.level, buffer);
+  }
+
+  /**
+   * The entries of a range in key order, as `[key, value]`. The iterator reads one snapshot from its first step on.
+   * @throws StoreError OPTION, BOUND, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER
+   */
+  entries(range?: RangeOptions<K>): Entries<[key: K, value: V]> {
+    return this.#iterate<[K, V]>("entry", range);
+  }
+
+  /** The keys of a range. Values are not touched. @throws as `entries` */
+  keys(range?: RangeOptions<K>): Entries<K> {
+    return this.#iterate<K>("key", range);
+  }
+
+  /** The values of a range. @throws as `entries` */
+  values(range?: RangeOptions<K>): Entries<V> {
+    return this.#iterate<V>("value", range);
+  }
+
+  [Symbol.iterator](): Entries<[key: K, value: V]> {
+    return this.entries();
+  }
+
+  /** How many entries a range has; all of them without one. Counts by page, not by entry. @throws as `entries` */
+  count(range?: RangeOptions<K>): number {
+    const source = this.source();
+    const { pages, keyCodec } = this.#tools;
+    const count = countRange(pages, source, parseRange(keyCodec, range));
+    if (pages.faults[0] !== 0) throw faultError();
+    return count;
+  }
+
+  #iterate<T>(part: Part, range: RangeOptions<K> | undefined): RangeIterator<T, K, V> {
+    this.source();
+    const { keyCodec, valueCodec } = this.#tools;
+    const parsed = parseRange(keyCodec, range);
+    return new RangeIterator<T, K, V>((user) => this.attach(user), parsed, part, keyCodec, valueCodec, this.changing);
+  }
+}

@@ -1,0 +1,57 @@
+/** What reads go to: a tree as some snapshot or some transaction has it. */
+import { CorruptionError, StoreError } from "../errors.ts";
+import { decodeStoreRecord, type StoreRecord, storeRecordKey } from "./format/catalog.ts";
+import type { Snapshot } from "./format/meta.ts";
+import type { PageBounds, Pages, TreeRoot } from "./pager/pages.ts";
+import { KeyBuffer } from "./tree/key.ts";
+import { Finder } from "./tree/search.ts";
+
+/** A tree, and the bounds within which its pages are genuine. */
+export interface Source {
+  readonly bounds: PageBounds;
+  readonly tree: TreeRoot;
+}
+
+/** Finds the records of named stores in the catalogs of snapshots, and remembers the last answer. */
+export class CatalogReader {
+  readonly #pages: Pages;
+  readonly #finder = new Finder();
+  readonly #key = new KeyBuffer();
+  #last: { snapshot: Snapshot; source: Source & { tree: StoreRecord } } | undefined;
+
+  constructor(pages: Pages, name: string) {
+    this.#pages = pages;
+    this.#key.set(storeRecordKey(name));
+  }
+
+  /** The tree of the store's entries in a snapshot. @throws CorruptionError */
+  source(snapshot: Snapshot): Source & { tree: StoreRecord } {
+    if (this.#last?.snapshot === snapshot) return this.#last.source;
+    const source = { bounds: snapshot, tree: this.read(snapshot, snapshot.catalogRoot, snapshot.catalogLevel) };
+    this.#last = { snapshot, source };
+    return source;
+  }
+
+  /** The store's record in a catalog tree. @throws CorruptionError if there is none */
+  read(bounds: PageBounds, root: number, level: number): StoreRecord {
+    const finder = this.#finder;
+    if (!finder.find(this.#pages, bounds, root, level, this.#key)) {
+      throw new CorruptionError(root, "a catalog with a record of the default store", "none");
+    }
+    finder.locate(this.#pages, bounds);
+    const { window, at, length } = finder.value;
+    return decodeStoreRecord(
+      Uint8Array.prototype.slice.call(window.bytes, at, at + length),
+      finder.page,
+      bounds.pageCount,
+    );
+  }
+}
+
+/** The error of a handle one of whose mapped accesses was answered with zeros: nothing it read can be trusted. */
+export function faultError(): StoreError {
+  return new StoreError(
+    "IO",
+    "a mapped page of the store could not be read or written: close the store and open it again",
+  );
+}

@@ -1,0 +1,170 @@
+/**
+ * One stay under the writer lock: the tree of the store's entries and the catalog as they are being changed, in parts
+ * that can be undone one by one, ended by a commit or an abort.
+ */
+import { assert } from "../errors.ts";
+import { encodeStoreRecord, type StoreRecord, storeRecordKey } from "./format/catalog.ts";
+import type { Pager, PendingCommit } from "./pager/pager.ts";
+import type { TreeRoot } from "./pager/pages.ts";
+import type { CatalogRoot, PageTransaction } from "./pager/transaction.ts";
+import type { CatalogReader, Source } from "./source.ts";
+import { KeyBuffer } from "./tree/key.ts";
+import { TreeWriter } from "./tree/writer.ts";
+
+export class WriteSession {
+  readonly #pager: Pager;
+  readonly #name: string;
+  readonly #transaction: PageTransaction;
+  readonly #tree: TreeWriter;
+  readonly #record: StoreRecord;
+  /** The tree as it was when the part began. */
+  #partRoot: TreeRoot;
+  #version = 0;
+  /** An error that may have left the tree half changed: the part can only be undone. */
+  #broken: { readonly error: unknown } | undefined;
+
+  /**
+   * The writer lock is held; it is released if this fails.
+   * @throws as `Pager.begin`
+   */
+  constructor(pager: Pager, catalog: CatalogReader, name: string) {
+    this.#pager = pager;
+    this.#name = name;
+    this.#transaction = pager.begin();
+    try {
+      const { base } = this.#transaction;
+      this.#record = catalog.read(base, base.catalogRoot, base.catalogLevel);
+      this.#tree = new TreeWriter(this.#transaction, this.#record);
+    } catch (error) {
+      pager.abort();
+      throw error;
+    }
+    this.#partRoot = this.#tree.tree;
+  }
+
+  /** Where reads of the transaction go: its own changes included. */
+  get source(): Source {
+    return { bounds: this.#transaction, tree: this.#tree.tree };
+  }
+
+  /** Changes with every write. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Whether the key was not there. @throws StoreError DISK_FULL, STORE_FULL, IO; CorruptionError */
+  put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): boolean {
+    this.#checkWhole();
+    this.#version++;
+    try {
+      return this.#tree.put(key, value, from, length, ascii);
+    } catch (error) {
+      throw this.#break(error);
+    }
+  }
+
+  /** Whether the key was there. @throws as `put` */
+  delete(key: KeyBuffer): boolean {
+    this.#checkWhole();
+    this.#version++;
+    try {
+      return this.#tree.delete(key);
+    } catch (error) {
+      throw this.#break(error);
+    }
+  }
+
+  /** @throws as `put` */
+  clear(): void {
+    this.#checkWhole();
+    this.#version++;
+    try {
+      this.#tree.clear();
+    } catch (error) {
+      throw this.#break(error);
+    }
+  }
+
+  #break(error: unknown): unknown {
+    this.#broken = { error };
+    return error;
+  }
+
+  /** @throws the error that broke the part, whoever caught it then */
+  #checkWhole(): void {
+    if (this.#broken !== undefined) throw this.#broken.error;
+    this.#transaction.checkFaults();
+  }
+
+  /** What was written since the last part stays. @throws the error that broke the part, if one did */
+  keepPart(): void {
+    this.#checkWhole();
+    if (isSameTree(this.#tree.tree, this.#partRoot)) return;
+    this.#transaction.keepPart();
+    this.#partRoot = this.#tree.tree;
+  }
+
+  /** What was written since the last part is undone. */
+  undoPart(): void {
+    this.#transaction.undoPart();
+    this.#tree.restore(this.#partRoot);
+    this.#version++;
+    this.#broken = undefined;
+  }
+
+  // Every way out releases the writer lock.
+
+  abort(): void {
+    this.#pager.abort();
+  }
+
+  /** Commits and waits. @throws as `Pager.commitSync` */
+  commitSync(): void {
+    const catalog = this.#finish();
+    if (catalog !== undefined) this.#pager.commitSync(this.#transaction, catalog, this.#transaction.base.userVersion);
+  }
+
+  /** Starts the commit; undefined if nothing was changed. */
+  commit(): PendingCommit | undefined {
+    const catalog = this.#finish();
+    if (catalog === undefined) return undefined;
+    return this.#pager.commit(this.#transaction, catalog, this.#transaction.base.userVersion);
+  }
+
+  /** Writes the store's record into the catalog. Undefined, and the lock released, if nothing was changed. */
+  #finish(): CatalogRoot | undefined {
+    try {
+      this.#checkWhole();
+      const { root, level, entryCount } = this.#tree.tree;
+      const before = this.#record;
+      if (isSameTree(this.#tree.tree, before)) {
+        this.abort();
+        return undefined;
+      }
+      const { base } = this.#transaction;
+      const catalog = new TreeWriter(this.#transaction, {
+        root: base.catalogRoot,
+        level: base.catalogLevel,
+        entryCount: base.catalogCount,
+      });
+      const record = encodeStoreRecord({ ...before, root, level, entryCount });
+      const key = new KeyBuffer();
+      key.set(storeRecordKey(this.#name));
+      const added = catalog.put(key, record, 0, record.length, false);
+      assert(!added, "the store's record was there");
+      return {
+        catalogRoot: catalog.root,
+        catalogLevel: catalog.level,
+        catalogCount: catalog.entryCount,
+      };
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+}
+
+/** Whether nothing was changed: a change copies the root, and no page in use can be taken for the copy. */
+function isSameTree(a: TreeRoot, b: TreeRoot): boolean {
+  return a.root === b.root && a.level === b.level && a.entryCount === b.entryCount;
+}
