@@ -158,7 +158,6 @@ export class WriteQueue {
         if (write.kind === "transaction") this.#runTransaction(session, write);
         else this.#runPlain(session, write);
       }
-      session.keepPart();
       return session;
     } catch (error) {
       session.abort();
@@ -182,7 +181,7 @@ export class WriteQueue {
     session.keepPart();
     try {
       write.run(session);
-      session.keepPart();
+      session.checkWhole();
     } catch (error) {
       write.failure = { error };
       session.undoPart();

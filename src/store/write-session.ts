@@ -54,7 +54,7 @@ export class WriteSession {
 
   /** Whether the key was not there. @throws StoreError DISK_FULL, STORE_FULL, IO; CorruptionError */
   put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): boolean {
-    this.#checkWhole();
+    this.checkWhole();
     this.#version++;
     try {
       return this.#tree.put(key, value, from, length, ascii);
@@ -65,7 +65,7 @@ export class WriteSession {
 
   /** Whether the key was there. @throws as `put` */
   delete(key: KeyBuffer): boolean {
-    this.#checkWhole();
+    this.checkWhole();
     this.#version++;
     try {
       return this.#tree.delete(key);
@@ -76,7 +76,7 @@ export class WriteSession {
 
   /** @throws as `put` */
   clear(): void {
-    this.#checkWhole();
+    this.checkWhole();
     this.#version++;
     try {
       this.#tree.clear();
@@ -91,14 +91,14 @@ export class WriteSession {
   }
 
   /** @throws the error that broke the part, whoever caught it then */
-  #checkWhole(): void {
+  checkWhole(): void {
     if (this.#broken !== undefined) throw this.#broken.error;
     this.#transaction.checkFaults();
   }
 
-  /** What was written since the last part stays. @throws the error that broke the part, if one did */
+  /** What was written until now stays, whatever is undone later. @throws the error that broke the part, if one did */
   keepPart(): void {
-    this.#checkWhole();
+    this.checkWhole();
     if (isSameTree(this.#tree.tree, this.#partRoot)) return;
     this.#transaction.keepPart();
     this.#partRoot = this.#tree.tree;
@@ -134,7 +134,7 @@ export class WriteSession {
   /** Writes the store's record into the catalog. Undefined, and the lock released, if nothing was changed. */
   #finish(): CatalogRoot | undefined {
     try {
-      this.#checkWhole();
+      this.checkWhole();
       const { root, level, entryCount } = this.#tree.tree;
       const before = this.#record;
       if (isSameTree(this.#tree.tree, before)) {
