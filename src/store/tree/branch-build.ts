@@ -149,7 +149,6 @@ export class BranchBuilder {
     this.#page = page;
     this.#prefix = prefix;
     this.#heap = heapTop(this.#pageEnd, prefix);
-    target.bytes.fill(0, at, at + this.#pageEnd);
     initPage(target.view, at, page, PAGE_TYPE_BRANCH, level, transaction);
     copyBytes(target.bytes, at + this.#pageEnd - prefix, key.bytes, 0, prefix);
     writeBranchSlot(target.view, branchSlotAt(at, 0), 0, firstChild, 0, 0);

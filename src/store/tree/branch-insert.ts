@@ -8,6 +8,7 @@
 import { assert } from "../../errors.ts";
 import { BRANCH_SLOT_SIZE, branchChild, branchEntrySize, setBranchChild } from "../format/branch.ts";
 import { DEPTH_MAX } from "../format/limits.ts";
+import { pageLevel } from "../format/page.ts";
 import {
   entryCount,
   garbage,
@@ -22,6 +23,7 @@ import {
 import type { Window } from "../pager/pages.ts";
 import { branchSize, insertIntoBranch, loadSeparator } from "./branch-build.ts";
 import { comparePrefix, type KeyBuffer, sharedPrefix } from "./key.ts";
+import { loadLeafKey } from "./leaf-build.ts";
 import { setVerify, type TreePath } from "./path.ts";
 import { choosePrefix, sharedWithPage } from "./prefix.ts";
 
@@ -65,9 +67,7 @@ function growRoot(path: TreePath, child: number): void {
   assert(path.level + 1 < DEPTH_MAX, "depth within its limit");
   const left = path.root;
   const root = path.writer.take();
-  const right = prefixLength(path.windowOf(child).view, path.atOf(child));
-  // What both children share is what later separators will most likely share.
-  const prefix = Math.min(sharedWithPage(path, left, path.separator), right);
+  const prefix = sharedWithFirst(path, left, path.separator);
   const level = path.level + 1;
   path.branches.begin(
     path.windowOf(root),
@@ -83,6 +83,19 @@ function growRoot(path: TreePath, child: number): void {
   path.branches.finish(prefix > 0, 1);
   path.root = root;
   path.level = level;
+}
+
+/**
+ * What the first key of a page (the first separator of a branch) shares with the separator behind it: the best guess of
+ * what the separators to come will share.
+ */
+function sharedWithFirst(path: TreePath, page: number, separator: KeyBuffer): number {
+  const window = path.windowOf(page);
+  const at = path.atOf(page);
+  if (pageLevel(window.view, at) === 0) loadLeafKey(path.first, window, at, 0, path.pages.pageEnd);
+  else if (entryCount(window.view, at) > 1) loadSeparator(path.first, window, at, 1, path.pages.pageEnd);
+  else return sharedWithPage(path, page, separator);
+  return sharedPrefix(path.first, separator);
 }
 
 /** Rebuilds a branch without its garbage. */
@@ -154,10 +167,10 @@ function splitOffLeft(path: TreePath, level: number, child: number): void {
   insertSeparator(path, level + 1, page);
 }
 
-/** A branch with one child. Where its fences guarantee nothing, it takes over what it can of its neighbour's prefix. */
+/** A branch with one child. Where its fences guarantee nothing, its prefix is a guess from its neighbour's separators. */
 function buildSingle(path: TreePath, level: number, page: number, child: number, guaranteed: number): void {
   const separator = path.separator;
-  const prefix = guaranteed > 0 ? guaranteed : sharedWithPage(path, path.page[level], separator);
+  const prefix = guaranteed > 0 ? guaranteed : sharedWithFirst(path, path.page[level], separator);
   const number = path.writer.number;
   path.branches.begin(path.windowOf(page), path.atOf(page), page, level, number, separator, prefix, child);
   path.branches.finish(prefix > guaranteed, 0);
@@ -183,8 +196,14 @@ function splitBranch(path: TreePath, level: number, child: number): void {
   const at = path.atOf(page);
   const count = entryCount(window.view, at);
   const slot = path.slot[level] + 1;
-  if (slot === count && lastInsert(window.view, at) === count - 1) {
+  const last = lastInsert(window.view, at);
+  // Ascending and descending input leaves full pages behind.
+  if (slot === count && last === count - 1) {
     splitOffRight(path, level, child);
+    return;
+  }
+  if (slot === 1 && last === 1) {
+    splitOffLeft(path, level, child);
     return;
   }
   const prefix = prefixLength(window.view, at);

@@ -41,17 +41,20 @@ export class KeyBuffer {
   }
 }
 
-/** Up to here a loop beats `set(subarray)`, which allocates a view. */
+/** Up to here a loop beats `set`, which needs a view of the source. */
 const COPY_LOOP_MAX = 24;
 
-/** Copies bytes between different memories (or the same one, where source and target do not overlap). */
+/** Copies bytes. Source and target do not overlap. */
 export function copyBytes(target: Uint8Array, to: number, source: Uint8Array, from: number, length: number): void {
   if (length <= COPY_LOOP_MAX) {
     for (let index = 0; index < length; index++) target[to + index] = source[from + index];
+  } else if (target === source) {
+    target.copyWithin(to, from, from + length);
   } else if (length === source.length) {
     target.set(source, to);
   } else {
-    target.set(source.subarray(from, from + length), to);
+    // Not `subarray`: of a Buffer it makes a Buffer, which costs more than the copy.
+    target.set(new Uint8Array(source.buffer, source.byteOffset + from, length), to);
   }
 }
 

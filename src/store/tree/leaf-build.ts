@@ -189,8 +189,6 @@ export class LeafBuilder {
     this.#count = 0;
     this.#heap = heapTop(this.#pageEnd, prefix);
     this.#flags = TREE_FLAG_VALUES_ASCII | (hasNonAscii(key.bytes, 0, prefix) ? 0 : TREE_FLAG_KEYS_ASCII);
-    // Zeros wherever nothing will lie, so that a page's bytes depend on nothing but its history.
-    target.bytes.fill(0, at, at + this.#pageEnd);
     initPage(target.view, at, page, PAGE_TYPE_LEAF, 0, transaction);
     copyBytes(target.bytes, at + this.#pageEnd - prefix, key.bytes, 0, prefix);
   }

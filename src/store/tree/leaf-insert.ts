@@ -151,7 +151,8 @@ function splitOffRight(path: TreePath): void {
   const hasLow = path.loadLow(0);
   const guaranteed = path.loadHigh(0) ? sharedPrefix(separator, path.high) : 0;
   const right = path.writer.take();
-  buildSingle(path, right, guaranteed);
+  loadLeafKey(path.first, window, at, 0, path.pages.pageEnd);
+  buildSingle(path, right, guaranteed, sharedPrefix(path.first, entry.key));
   setVerify(window.view, at, hasLow ? sharedPrefix(path.low, separator) : 0);
   insertSeparator(path, 1, right);
 }
@@ -167,19 +168,21 @@ function splitOffLeft(path: TreePath): void {
   const guaranteed = path.loadLow(0) ? sharedPrefix(path.low, separator) : 0;
   const hasHigh = path.loadHigh(0);
   const left = path.writer.take();
-  buildSingle(path, left, guaranteed);
+  loadLeafKey(path.last, window, at, entryCount(window.view, at) - 1, path.pages.pageEnd);
+  buildSingle(path, left, guaranteed, sharedPrefix(entry.key, path.last));
   setVerify(window.view, at, hasHigh ? sharedPrefix(separator, path.high) : 0);
   path.replaceChild(0, left);
   insertSeparator(path, 1, page);
 }
 
 /**
- * A leaf with the pending entry alone. Where its fences guarantee nothing, it takes over what it can of its
- * neighbour's prefix: that is the best guess of what the keys to come will share.
+ * A leaf with the pending entry alone. Where its fences guarantee less than its neighbour's entries share with it
+ * (`shared`), it takes that for its prefix: it is the best guess of what the keys to come will share, and unlike the
+ * neighbour's own prefix it grows again after it had to shrink.
  */
-function buildSingle(path: TreePath, page: number, guaranteed: number): void {
+function buildSingle(path: TreePath, page: number, guaranteed: number, shared: number): void {
   const entry = path.entry;
-  const prefix = guaranteed > 0 ? guaranteed : sharedWithPage(path, path.page[0], entry.key);
+  const prefix = guaranteed > 0 ? guaranteed : shared;
   path.leaves.begin(path.windowOf(page), path.atOf(page), page, path.writer.number, entry.key, prefix);
   path.leaves.add(entry);
   path.leaves.finish(prefix > guaranteed, 0);
@@ -252,22 +255,20 @@ function itemsSize(path: TreePath, division: Division, from: number, to: number,
 /** The first item of the right piece: the pieces get as equal as can be, or leave ascending input room behind it. */
 function chooseCut(path: TreePath, division: Division): number {
   const { window, at, prefix, slot, itemCount } = division;
-  const room = path.roomFor(prefix);
   const total = itemsSize(path, division, 0, itemCount, prefix);
-  const ascending = slot + 1 < itemCount && slot > 0 && lastInsert(window.view, at) === slot - 1;
-  let best = 1;
-  let bestSize = Number.POSITIVE_INFINITY;
-  let left = 0;
-  for (let cut = 1; cut < itemCount; cut++) {
-    left += itemsSize(path, division, cut - 1, cut, prefix);
-    const larger = Math.max(left, total - left);
-    if (ascending && cut === slot + 1 && larger <= room) return cut;
-    if (larger < bestSize) {
-      best = cut;
-      bestSize = larger;
-    }
+  if (slot > 0 && slot + 1 < itemCount && lastInsert(window.view, at) === slot - 1) {
+    const left = itemsSize(path, division, 0, slot + 1, prefix);
+    if (left <= path.roomFor(prefix) && total - left <= path.roomFor(prefix)) return slot + 1;
   }
-  return best;
+  let cut = 1;
+  let left = itemsSize(path, division, 0, 1, prefix);
+  while (cut + 1 < itemCount) {
+    const size = itemsSize(path, division, cut, cut + 1, prefix);
+    if (Math.max(left + size, total - left - size) >= Math.max(left, total - left)) break;
+    left += size;
+    cut++;
+  }
+  return cut;
 }
 
 /** Builds a page of the items `from … to - 1`. */

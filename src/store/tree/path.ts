@@ -28,7 +28,7 @@ import {
 import type { Pages, PageWriter, Window } from "../pager/pages.ts";
 import { BranchBuilder, loadSeparator } from "./branch-build.ts";
 import { checkBranch, checkLeaf, checkPageNumber } from "./checks.ts";
-import { KeyBuffer, sharedPrefix } from "./key.ts";
+import { copyBytes, KeyBuffer, sharedPrefix } from "./key.ts";
 import { LeafBuilder, PendingEntry } from "./leaf-build.ts";
 import { searchBranch, searchLeaf } from "./search.ts";
 
@@ -125,7 +125,7 @@ export class TreePath {
     const target = this.windowOf(to);
     const at = this.atOf(to);
     const fromAt = this.atOf(from);
-    target.bytes.set(source.bytes.subarray(fromAt, fromAt + this.pages.pageSize), at);
+    copyBytes(target.bytes, at, source.bytes, fromAt, this.pages.pageSize);
     target.view.setUint32(at + PAGE_NUMBER, to, true);
     setUint53(target.view, at + PAGE_TRANSACTION, this.writer.number);
     this.replaceChild(level, to);

@@ -205,12 +205,16 @@ export class TreeWriter {
     entry.meta = text | (VALUE_KIND_OVERFLOW << LEAF_META_KIND_SHIFT);
   }
 
-  /** Makes the empty tree an empty leaf, into which the first entry goes. */
+  /**
+   * Makes the empty tree an empty leaf, into which the first entry goes. Its prefix is the whole key: the prefix of a
+   * root shrinks with every key that does not share it, so it always is what all keys have in common.
+   */
   #plant(): void {
     const path = this.#path;
+    const key = path.entry.key;
     const page = path.writer.take();
-    path.leaves.begin(path.windowOf(page), path.atOf(page), page, path.writer.number, path.entry.key, 0);
-    path.leaves.finish(false, LAST_INSERT_NONE);
+    path.leaves.begin(path.windowOf(page), path.atOf(page), page, path.writer.number, key, key.length);
+    path.leaves.finish(key.length > 0, LAST_INSERT_NONE);
     path.root = page;
     path.level = 0;
     path.page[0] = page;
