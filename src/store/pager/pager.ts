@@ -179,13 +179,14 @@ export class Pager {
    * that a flush failed: then nobody can know.
    */
   commitSync(transaction: PageTransaction, catalog: CatalogRoot, userVersion: number): void {
-    const plan = this.#unlockOnError(() => this.#prepare(transaction, catalog, userVersion));
-    this.#ended(this.#file.commitSync(plan));
+    const plan = (): CommitPlan => this.#prepare(transaction, catalog, userVersion);
+    this.#ended(this.#unlockOnError(() => this.#file.commitSync(plan())));
   }
 
   /** The same on the addon's thread. Nothing of the transaction may be touched before it is done. */
   commit(transaction: PageTransaction, catalog: CatalogRoot, userVersion: number): PendingCommit {
-    const run = this.#file.commit(this.#unlockOnError(() => this.#prepare(transaction, catalog, userVersion)));
+    const plan = (): CommitPlan => this.#prepare(transaction, catalog, userVersion);
+    const run = this.#unlockOnError(() => this.#file.commit(plan()));
     let ended: { error: unknown } | undefined;
     const end = (outcome: CommitOutcome): void => {
       if (ended === undefined) {
