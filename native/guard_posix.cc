@@ -26,6 +26,8 @@ std::atomic<int> rangeEnd{0};
 /** Guards entering and leaving, and the installation; never taken by the handler. */
 std::mutex tableMutex;
 bool installed = false;
+/** No entry below it is free. */
+int freeFrom = 0;
 uintptr_t pageMask = 0;
 
 /** What stood before us. Written once, before our handlers are in place. */
@@ -109,7 +111,7 @@ platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
   const platform::Status status = install();
   if (!status.ok()) return status;
   const int end = rangeEnd.load(std::memory_order_relaxed);
-  int free = 0;
+  int free = freeFrom;
   while (free < end && ranges[free].base.load(std::memory_order_relaxed) != 0) free++;
   if (free == kRangeCountMax) return platform::failure(platform::Fault::noMemory, "guard");
   const uintptr_t start = reinterpret_cast<uintptr_t>(base);
@@ -117,6 +119,7 @@ platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
   ranges[free].flag.store(flag, std::memory_order_release);
   ranges[free].base.store(start, std::memory_order_release);
   if (free == end) rangeEnd.store(end + 1, std::memory_order_release);
+  freeFrom = free + 1;
   *slot = free;
   return platform::Status{};
 }
@@ -124,6 +127,7 @@ platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
 void remove(int slot) {
   const std::lock_guard<std::mutex> hold(tableMutex);
   ranges[slot].base.store(0, std::memory_order_release);
+  if (slot < freeFrom) freeFrom = slot;
 }
 
 }  // namespace foliodb::guard

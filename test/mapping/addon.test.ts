@@ -1,0 +1,225 @@
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, test } from "vitest";
+import { loadAddon } from "../../src/mapping/addon.ts";
+import { childPath, compileC, start, temporaryFolder } from "./processes.ts";
+
+const addon = loadAddon();
+const folder = temporaryFolder();
+const LOCK_BYTES = [0, 1, 3] as const;
+const WINDOW = 2 ** 30;
+let fileCount = 0;
+
+function newPath(): string {
+  return join(folder, `file-${fileCount++}`);
+}
+
+function newFile(size: number, fill = 0): string {
+  const path = newPath();
+  writeFileSync(path, new Uint8Array(size).fill(fill));
+  return path;
+}
+
+test("an addon that can't be loaded is an error that says what was tried and what to run", async () => {
+  const root = join(folder, "package");
+  mkdirSync(join(root, "src", "mapping"), { recursive: true });
+  mkdirSync(join(root, "build", "Release"), { recursive: true });
+  for (const file of ["src/errors.ts", "src/mapping/addon.ts"]) {
+    copyFileSync(new URL(`../../${file}`, import.meta.url), join(root, file));
+  }
+  writeFileSync(join(root, "build", "Release", "foliodb.node"), "no library");
+  const copy = await import(pathToFileURL(join(root, "src", "mapping", "addon.ts")).href);
+  const prebuilt = join(root, "prebuilds", `${process.platform}-${process.arch}`, "foliodb.node");
+  expect(() => copy.loadAddon()).toThrow(
+    expect.objectContaining({
+      code: "ADDON",
+      message: expect.stringMatching(
+        new RegExp(`${join(root, "build")}.*${prebuilt}: no such file.*npm run setup`, "s"),
+      ),
+    }),
+  );
+});
+
+test("errors of the system carry code, call and path", () => {
+  const path = join(folder, "missing");
+  expect(() => addon.openFile(path, true, true, undefined)).toThrow(
+    expect.objectContaining({ name: "SystemError", code: "ENOENT", errno: 2, syscall: "open", path }),
+  );
+});
+
+test("what is no regular file is refused without waiting for it", () => {
+  const fifo = newPath();
+  execFileSync("mkfifo", [fifo]);
+  expect(() => addon.openFile(folder, false, true, undefined)).toThrow(expect.objectContaining({ code: "EISDIR" }));
+  expect(() => addon.openFile(fifo, false, true, undefined)).toThrow(expect.objectContaining({ code: "EINVAL" }));
+  expect(() => addon.openFile("/dev/null", false, true, undefined)).toThrow(
+    expect.objectContaining({ code: "EINVAL" }),
+  );
+});
+
+test("a window shows the file, past its end too once it has grown, and is unmapped and unusable after close", () => {
+  const path = newFile(4096, 1);
+  const file = addon.openFile(path, true, true, LOCK_BYTES);
+  const memory = file.map(0, WINDOW, true);
+  const bytes = new Uint8Array(memory);
+  const view = new DataView(memory);
+  expect(bytes[4095]).toBe(1);
+  file.allocate(4096, 1 << 20);
+  bytes[(1 << 20) - 1] = 7;
+  expect(readFileSync(path)[(1 << 20) - 1]).toBe(7);
+  const mapped = (): boolean => readFileSync("/proc/self/maps", "utf8").includes(path);
+  expect(mapped()).toBe(true);
+  file.close();
+  file.close();
+  expect(mapped()).toBe(false);
+  expect(memory.byteLength).toBe(0);
+  expect(() => view.getUint8(0)).toThrow(TypeError);
+  expect(() => file.size()).toThrow("closed");
+});
+
+test("a window can be mapped and unmapped again and again", () => {
+  const path = newFile(4096, 1);
+  for (let i = 0; i < 200; i++) {
+    const file = addon.openFile(path, true, true, LOCK_BYTES);
+    expect(new Uint8Array(file.map(0, WINDOW, true))[5]).toBe(1);
+    file.close();
+  }
+});
+
+test("a forgotten file gives back descriptor, windows and threads when it is collected", async () => {
+  const { status, errors, output } = await start("forgotten.mjs", [newPath()]).ended;
+  expect({ status, errors, output }).toEqual({ status: 0, errors: "", output: "collected\n" });
+});
+
+test("without address space a window is an error, and the process lives", () => {
+  // 32 GiB of addresses, of which Node takes some.
+  const command = `ulimit -v ${32 * 1024 * 1024} && exec "$0" "$@"`;
+  const parameters = ["-c", command, process.execPath, childPath("forgotten.mjs"), newPath(), "too many windows"];
+  expect(execFileSync("sh", parameters, { encoding: "utf8" })).toBe("ENOMEM mmap\n");
+});
+
+test("prepare leaves zeros where pages were not in memory, touches nothing else, and is refused past the end", () => {
+  const path = newFile(1 << 20, 9);
+  const file = addon.openFile(path, true, true, LOCK_BYTES);
+  const bytes = new Uint8Array(file.map(0, WINDOW, true));
+  file.flush();
+  file.dropCache();
+  // One page in the middle comes back into memory.
+  expect(bytes[16 * 4096]).toBe(9);
+  file.prepare(0, 8 * 4096, 16 * 4096);
+  expect(bytes[8 * 4096 - 1]).toBe(9);
+  expect(bytes[24 * 4096]).toBe(9);
+  expect([0, 9]).toContain(bytes[8 * 4096]);
+  truncateSync(path, 12 * 4096);
+  expect(() => file.prepare(0, 8 * 4096, 16 * 4096)).toThrow(expect.objectContaining({ code: "EIO" }));
+  expect(statSync(path).size).toBe(12 * 4096);
+  expect(file.faults[0]).toBe(0);
+  file.close();
+});
+
+test("prepare works on a system that can't populate", async () => {
+  const environment = { LD_PRELOAD: compileC("system.c", folder), FOLIODB_SYSTEM: "no-populate" };
+  const { output, errors } = await start("ending.mjs", ["run dry", newPath()], environment).ended;
+  expect({ output, errors }).toEqual({ output: "committed\n", errors: "" });
+});
+
+test("no argument, however wrong, reaches the memory", () => {
+  const path = newFile(1 << 16);
+  const file = addon.openFile(path, true, true, LOCK_BYTES);
+  const coordination = addon.openFile(newFile(4096), true, true, undefined);
+  coordination.map(0, 4096, true);
+  file.map(0, WINDOW, true);
+  file.attach(coordination, 200, 192, 128);
+  const plan = {
+    pageSize: 4096,
+    runs: new Uint32Array([2, 2]),
+    runsLength: 2,
+    checksumSeed: 1,
+    metaAt: 0,
+    meta: new Uint8Array(512),
+    metaCopyAt: 2048,
+    rewrites: [],
+    publishIndex: 0,
+    unlockWriter: false,
+  };
+  const wrongPlans: object[] = [
+    { ...plan, runs: new Uint32Array([2 ** 18 - 1, 2]) },
+    { ...plan, runs: new Uint32Array([2 ** 32 - 1, 1]) },
+    { ...plan, runs: new Uint32Array([1, 2 ** 32 - 1]) },
+    { ...plan, runs: new Uint32Array([1, 0]) },
+    { ...plan, runs: new Uint32Array([1]) },
+    { ...plan, runs: [1, 1] },
+    { ...plan, runsLength: 3 },
+    { ...plan, runsLength: Number.NaN },
+    { ...plan, pageSize: 0 },
+    { ...plan, pageSize: Number.POSITIVE_INFINITY },
+    { ...plan, metaAt: WINDOW - 512 },
+    { ...plan, metaAt: -1 },
+    { ...plan, metaAt: 2 ** 60 },
+    { ...plan, metaCopyAt: 0 },
+    { ...plan, meta: new Uint8Array(0) },
+    { ...plan, meta: "text" },
+    { ...plan, rewrites: [{ at: 2 ** 40, record: new Uint8Array(4) }] },
+    { ...plan, rewrites: [5] },
+    { ...plan, publishIndex: -1 },
+    { ...plan, checksumSeed: 2 ** 32 },
+    {},
+  ];
+  for (const wrong of wrongPlans) {
+    expect(() => Reflect.apply(file.commitSync, file, [wrong]), JSON.stringify(wrong)).toThrow(TypeError);
+    expect(() => Reflect.apply(file.commit, file, [wrong, () => {}])).toThrow(TypeError);
+  }
+  const values = [
+    -1,
+    0.5,
+    Number.NaN,
+    2 ** 53,
+    2 ** 31,
+    1,
+    undefined,
+    null,
+    "",
+    "a\0b",
+    {},
+    [],
+    new Uint8Array(3),
+    () => {},
+    1n,
+  ];
+  const methods: [keyof typeof file, number][] = [
+    ["map", 3],
+    ["prepare", 3],
+    ["allocate", 2],
+    ["read", 2],
+    ["write", 2],
+    ["attach", 4],
+    ["lock", 3],
+    ["unlock", 2],
+    ["lockedByOther", 3],
+    ["waitLockAsync", 2],
+    ["cancelWait", 1],
+    ["commit", 2],
+  ];
+  let state = 12345;
+  for (const [method, parameterCount] of methods) {
+    for (let round = 0; round < 200; round++) {
+      const parameters = Array.from({ length: parameterCount }, () => {
+        state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+        return values[(state >>> 16) % values.length];
+      });
+      // Growing the file to 2 GiB would be right, and slow.
+      if (method === "allocate" || method === "write") parameters[0] = "no offset";
+      try {
+        Reflect.apply(file[method] as () => void, file, parameters);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+    }
+  }
+  expect(() => Reflect.apply(file.size, {}, [])).toThrow(TypeError);
+  expect(file.commitSync(plan)).toEqual({ result: "committed" });
+  file.close();
+  coordination.close();
+});

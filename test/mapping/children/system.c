@@ -1,0 +1,67 @@
+/*
+ * Stands between a test's process and the system (LD_PRELOAD), and lets calls fail as FOLIODB_SYSTEM says, a list of:
+ *   flush=N      the N-th fdatasync fails with EIO        slow     every fdatasync takes 300 ms longer
+ *   no-allocate  no fallocate                             no-unnamed    no O_TMPFILE
+ *   no-link      no hard links                            no-populate   no MADV_POPULATE_WRITE
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const char *setting(const char *name) {
+  const char *all = getenv("FOLIODB_SYSTEM");
+  return all == NULL ? NULL : strstr(all, name);
+}
+
+static int refuse(int number) {
+  errno = number;
+  return -1;
+}
+
+int fdatasync(int fd) {
+  static int count = 0;
+  const char *at = setting("flush=");
+  if (setting("slow") != NULL) usleep(300000);
+  if (at != NULL && __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST) == atoi(at + 6)) return refuse(EIO);
+  return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+
+static int allocate(const char *symbol, int fd, int mode, off_t at, off_t length) {
+  if (setting("no-allocate") != NULL) return refuse(EOPNOTSUPP);
+  return ((int (*)(int, int, off_t, off_t))dlsym(RTLD_NEXT, symbol))(fd, mode, at, length);
+}
+
+int fallocate(int fd, int mode, off_t at, off_t length) { return allocate("fallocate", fd, mode, at, length); }
+int fallocate64(int fd, int mode, off_t at, off_t length) { return allocate("fallocate64", fd, mode, at, length); }
+
+static int opened(const char *symbol, const char *path, int flags, int mode) {
+  if ((flags & O_TMPFILE) == O_TMPFILE && setting("no-unnamed") != NULL) return refuse(EISDIR);
+  return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, symbol))(path, flags, mode);
+}
+
+#define OPEN(name)                              \
+  int name(const char *path, int flags, ...) {  \
+    va_list rest;                               \
+    va_start(rest, flags);                      \
+    int mode = va_arg(rest, int);               \
+    va_end(rest);                               \
+    return opened(#name, path, flags, mode);    \
+  }
+OPEN(open)
+OPEN(open64)
+
+int link(const char *from, const char *to) {
+  if (setting("no-link") != NULL) return refuse(EPERM);
+  return ((int (*)(const char *, const char *))dlsym(RTLD_NEXT, "link"))(from, to);
+}
+
+int madvise(void *base, size_t length, int advice) {
+  if (advice == 23 && setting("no-populate") != NULL) return refuse(EINVAL);
+  return ((int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "madvise"))(base, length, advice);
+}
