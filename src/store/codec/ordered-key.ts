@@ -13,13 +13,13 @@ import { KIND_STRING } from "./kinds.ts";
 import { OrderedReader } from "./ordered-reader.ts";
 import { loneSurrogateError, writeOrdered } from "./ordered-writer.ts";
 import {
+  isReadAtOnce,
   LONE_SURROGATE,
   NO_ROOM,
   readAscii,
   readText,
   readUnknownText,
   TEXT_LOOP_MAX,
-  TwoTexts,
   writeLongText,
   writeShortText,
 } from "./text.ts";
@@ -89,7 +89,6 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
   #prefixText = "";
   /** The page prefix, and after it the suffix of one entry after another. Made when first needed: strings don't. */
   #assembled: Buffer = NOTHING;
-  readonly #texts = new TwoTexts();
   readonly #reader = new OrderedReader(NOTHING);
 
   startPage(bytes: Buffer, prefixAt: number, prefixLength: number, page = -1): void {
@@ -118,14 +117,13 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
   }
 
   keyWithText(suffixAt: number, suffixLength: number, valueLength: number): Key {
-    if (!this.#strings) {
+    if (!this.#strings || !isReadAtOnce(suffixLength, valueLength)) {
       this.text = readAscii(this.#bytes, suffixAt + suffixLength, valueLength);
       return this.key(suffixAt, suffixLength, true);
     }
-    const texts = this.#texts;
-    texts.read(this.#bytes, suffixAt, suffixLength, valueLength);
-    this.text = texts.second;
-    return this.#prefixText + texts.first;
+    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
+    this.text = both.slice(suffixLength);
+    return this.#prefixText + both.slice(0, suffixLength);
   }
 
   #assemble(suffixAt: number, suffixLength: number): Key {

@@ -4,12 +4,13 @@ import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { describeValue } from "./describe.ts";
 import { type KeyCodec, type KeyDecoder, keySizeError, keyTypeError } from "./key.ts";
 import {
+  isReadAtOnce,
   LONE_SURROGATE,
   NO_ROOM,
+  readAscii,
   readText,
   readUnknownText,
   TEXT_LOOP_MAX,
-  TwoTexts,
   writeLongText,
   writeShortText,
 } from "./text.ts";
@@ -65,7 +66,6 @@ class StringKeyDecoder implements KeyDecoder<string> {
   text = "";
   #bytes: Buffer = NOTHING;
   #prefixText = "";
-  readonly #texts = new TwoTexts();
 
   startPage(bytes: Buffer, prefixAt: number, prefixLength: number): void {
     this.#bytes = bytes;
@@ -77,9 +77,12 @@ class StringKeyDecoder implements KeyDecoder<string> {
   }
 
   keyWithText(suffixAt: number, suffixLength: number, valueLength: number): string {
-    const texts = this.#texts;
-    texts.read(this.#bytes, suffixAt, suffixLength, valueLength);
-    this.text = texts.second;
-    return this.#prefixText + texts.first;
+    if (!isReadAtOnce(suffixLength, valueLength)) {
+      this.text = readAscii(this.#bytes, suffixAt + suffixLength, valueLength);
+      return this.key(suffixAt, suffixLength, true);
+    }
+    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
+    this.text = both.slice(suffixLength);
+    return this.#prefixText + both.slice(0, suffixLength);
   }
 }

@@ -135,22 +135,12 @@ export function readAscii(bytes: Buffer, at: number, length: number): string {
   return (bytes as Buffer & TextMethods).latin1Slice(at, at + length);
 }
 
-/** Two texts side by side, both known to be ASCII: read at once if that is faster. */
-export class TwoTexts {
-  first = "";
-  second = "";
-
-  read(bytes: Buffer, at: number, firstLength: number, secondLength: number): void {
-    // Two short reads beat one long one, and a long second text would be held in memory for as long as the first one is.
-    if ((firstLength <= 16 && secondLength <= 16) || secondLength > SHARED_TEXT_MAX) {
-      this.first = readAscii(bytes, at, firstLength);
-      this.second = readAscii(bytes, at + firstLength, secondLength);
-      return;
-    }
-    const both = readAscii(bytes, at, firstLength + secondLength);
-    this.first = both.slice(0, firstLength);
-    this.second = both.slice(firstLength);
-  }
+/**
+ * Whether two ASCII texts side by side are read faster at once, and then split, than one by one. Two short reads beat one long
+ * one, and a long second text would be held in memory for as long as the first one is.
+ */
+export function isReadAtOnce(firstLength: number, secondLength: number): boolean {
+  return (firstLength > 16 || secondLength > 16) && secondLength <= SHARED_TEXT_MAX;
 }
 
 function refuseLength(length: number): never {
