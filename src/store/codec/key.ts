@@ -67,7 +67,7 @@ export interface KeyDecoder<K> {
   /** The key of an entry of the page. @throws CorruptionError */
   key(suffixAt: number, suffixLength: number, ascii: boolean): K;
   /**
-   * The key, and in `text` the text of the `valueLength` bytes that follow the suffix: one read from memory for both.
+   * The key, and in `text` the text of the `valueLength` bytes that follow the suffix: read at once where that is faster.
    * Suffix and value must be known to be ASCII. @throws CorruptionError
    */
   keyWithText(suffixAt: number, suffixLength: number, valueLength: number): K;
