@@ -1,0 +1,27 @@
+/**
+ * One commit on this thread or on the file's own, and what it left: outcome, words of the coordination file (poison,
+ * durable, newest), the two copies of the meta record, and which locks another opening finds held.
+ */
+import { commitFixture, FLUSH, open, WRITER } from "./addon.mjs";
+
+const [path, way] = process.argv.slice(2);
+const { file, words, memory, plan } = commitFixture(path);
+if (!file.lock(WRITER, 1, true)) throw new Error("not granted");
+
+let outcome;
+if (way === "sync") outcome = file.commitSync(plan);
+else if (way === "wait") {
+  const delivered = new Promise((resolve) => file.commit(plan, resolve));
+  outcome = file.waitCommit();
+  if (JSON.stringify(await delivered) !== JSON.stringify(outcome)) throw new Error("two outcomes");
+} else outcome = await new Promise((resolve) => file.commit(plan, resolve));
+
+const other = open(path);
+process.stdout.write(
+  JSON.stringify({
+    outcome: { ...outcome, cause: outcome.cause?.code },
+    words: [words[50], words[48], words[32]],
+    metas: [memory[65536], memory[65536 + 2048]],
+    locked: [other.lockedByOther(WRITER, 1, true), other.lockedByOther(FLUSH, 1, true)],
+  }),
+);

@@ -1,0 +1,434 @@
+import { execFileSync } from "node:child_process";
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { SystemError } from "../../src/errors.ts";
+import { loadAddon } from "../../src/mapping/addon.ts";
+import { COORDINATION_DURABLE, COORDINATION_NEWEST, COORDINATION_POISON } from "../../src/store/format/coordination.ts";
+import { LOCK_FLUSH, LOCK_PRESENCE, LOCK_WRITER } from "../../src/store/format/locks.ts";
+import { addonStorage } from "../../src/store/pager/addon-storage.ts";
+import type { CommitPlan, CoordinationFile, StoreFile } from "../../src/store/pager/storage.ts";
+import { compileC, start, temporaryFolder } from "../mapping/processes.ts";
+
+const storage = addonStorage();
+const folder = temporaryFolder();
+const WRITER = { start: LOCK_WRITER, length: 1 };
+const FLUSH = { start: LOCK_FLUSH, length: 1 };
+const WINDOW = 2 ** 20;
+const MIB = 2 ** 20;
+const opened: { close(): void }[] = [];
+const mounts: string[] = [];
+let fileCount = 0;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  for (const file of opened.splice(0)) file.close();
+});
+
+afterAll(() => {
+  for (const mount of mounts) execFileSync("umount", [mount]);
+});
+
+function newPath(inFolder = folder): string {
+  return join(inFolder, `file-${fileCount++}`);
+}
+
+function open(path: string, access: "readwrite" | "readonly" = "readwrite"): StoreFile {
+  const file = storage.openFile(path, access);
+  opened.push(file);
+  return file;
+}
+
+function newFile(size: number, fill = 0): string {
+  const path = newPath();
+  writeFileSync(path, new Uint8Array(size).fill(fill));
+  return path;
+}
+
+function coordinate(path: string, fill: (view: DataView) => void = () => {}): CoordinationFile {
+  const coordination = storage.createCoordination(path, 8192, 0o600, fill);
+  opened.push(coordination);
+  return coordination;
+}
+
+/** A mounted file system of a few MiB, or undefined where this process may not mount. */
+function mountSmall(name: string, make: (image: string, at: string) => void): string | undefined {
+  const at = join(folder, name);
+  mkdirSync(at);
+  try {
+    make(join(folder, `${name}.image`), at);
+  } catch {
+    return undefined;
+  }
+  mounts.push(at);
+  return at;
+}
+
+const tmpfs = mountSmall("tmpfs", (_, at) => execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", at]));
+// Without extents ext4 can't allocate, as ext3 could not.
+const ext3 = mountSmall("ext3", (image, at) => {
+  writeFileSync(image, new Uint8Array(8 * MIB));
+  execFileSync("mkfs.ext4", ["-q", "-O", "^extent,^has_journal,^64bit", image]);
+  execFileSync("mount", ["-o", "loop", image, at]);
+});
+/** Those that could be mounted. */
+const smallDisks = Object.entries({ tmpfs, ext3 }).flatMap(([name, at]) => (at === undefined ? [] : [{ name, at }]));
+
+function planOf(rest: Partial<CommitPlan> = {}): CommitPlan {
+  return {
+    pageSize: 4096,
+    runs: new Uint32Array([40, 1, 50, 3, 99, 99]),
+    runsLength: 4,
+    checksumSeed: 0xabcdef,
+    metaAt: 65536,
+    meta: new Uint8Array(512).fill(4),
+    metaCopyAt: 2048,
+    rewrites: [],
+    publishIndex: 3,
+    unlockWriter: true,
+    ...rest,
+  };
+}
+
+test("a file is created whole, with blocks for all of it, and never replaces another", () => {
+  const path = newPath();
+  const content = [
+    { at: 0, bytes: new Uint8Array([1, 2, 3]) },
+    { at: 65536, bytes: new Uint8Array([4]) },
+  ];
+  expect(storage.createFile(path, 0o640, MIB, content)).toBe(true);
+  expect(storage.createFile(path, 0o600, 4096, [])).toBe(false);
+  const bytes = readFileSync(path);
+  expect([...bytes.subarray(0, 4), bytes[65536]]).toEqual([1, 2, 3, 0, 4]);
+  const { size, blocks, mode, nlink } = statSync(path);
+  expect({ size, mode: mode & 0o777, nlink }).toEqual({ size: MIB, mode: 0o640, nlink: 1 });
+  expect(blocks * 512).toBeGreaterThanOrEqual(MIB);
+  expect(() => storage.createFile(join(folder, "none", "file"), 0o600, 4096, [])).toThrow(
+    expect.objectContaining({ code: "ENOENT" }),
+  );
+});
+
+test.each([["hard links"], ["renaming"]])("where files have no creation without a name, it is by %s", (way) => {
+  const addon = loadAddon();
+  vi.spyOn(addon, "createUnnamed").mockReturnValue(undefined);
+  if (way === "renaming") {
+    vi.spyOn(addon, "linkName").mockImplementation((_, to) => {
+      throw new SystemError("EPERM", 1, "link", to, "Operation not permitted");
+    });
+  }
+  const inFolder = join(folder, way);
+  mkdirSync(inFolder);
+  const path = join(inFolder, "file");
+  expect(storage.createFile(path, 0o600, 8192, [{ at: 0, bytes: new Uint8Array([7]) }])).toBe(true);
+  expect(storage.createFile(path, 0o600, 8192, [])).toBe(false);
+  expect(readFileSync(path)[0]).toBe(7);
+  expect(statSync(path).nlink).toBe(1);
+  expect(readdirSync(inFolder)).toEqual(["file"]);
+});
+
+test("opening tells what is there, and a reader opens for writing where it may", () => {
+  expect(() => open(newPath())).toThrow(expect.objectContaining({ code: "ENOENT" }));
+  expect(() => open(folder, "readonly")).toThrow(expect.objectContaining({ code: "EISDIR" }));
+  const path = newFile(4096);
+  expect(open(path, "readonly").writable).toBe(true);
+});
+
+test.skipIf(tmpfs === undefined)("where nothing may be written, a reader reads and a writer is told", () => {
+  const disk = tmpfs ?? "";
+  const path = join(disk, "read-only");
+  writeFileSync(path, new Uint8Array(4096).fill(1));
+  execFileSync("mount", ["-o", "remount,ro", disk]);
+  try {
+    expect(() => open(path)).toThrow(expect.objectContaining({ code: "EROFS" }));
+    const file = open(path, "readonly");
+    expect(file.writable).toBe(false);
+    expect(file.mapWindow(0, WINDOW, false).bytes[5]).toBe(1);
+    expect(file.tryLock({ start: 2, length: 1 }, "shared")).toBe(true);
+    expect(() => file.mapWindow(1, WINDOW, true)).toThrow(expect.objectContaining({ code: "EACCES" }));
+    expect(() => storage.openCoordination(path, 1)).toThrow(expect.objectContaining({ code: "EROFS" }));
+  } finally {
+    execFileSync("mount", ["-o", "remount,rw", disk]);
+    rmSync(path);
+  }
+});
+
+test("a file knows its name, and when that is another's", () => {
+  const path = newFile(4096);
+  const file = open(path);
+  const { dev, ino } = statSync(path, { bigint: true });
+  expect(file.identity()).toEqual({ device: dev, inode: ino });
+  expect(file.isNamed()).toBe(true);
+  linkSync(path, `${path}-2`);
+  rmSync(path);
+  expect(file.isNamed()).toBe(false);
+  writeFileSync(path, "another");
+  expect(file.isNamed()).toBe(false);
+  renameSync(`${path}-2`, path);
+  expect(file.isNamed()).toBe(true);
+});
+
+test("a file grows with blocks, never shrinks by growing, and reads to its end", () => {
+  const path = newFile(5000, 3);
+  const file = open(path);
+  file.grow(4096);
+  expect(file.size()).toBe(5000);
+  file.grow(MIB);
+  expect(file.size()).toBe(MIB);
+  expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(MIB);
+  const bytes = new Uint8Array(8192);
+  expect(file.read(4096, bytes)).toBe(8192);
+  expect([bytes[903], bytes[904]]).toEqual([3, 0]);
+  expect(file.read(MIB - 10, bytes)).toBe(10);
+  expect(file.read(2 * MIB, bytes)).toBe(0);
+});
+
+test("small disks could be mounted, so that the tests on full ones mean something", ({ skip }) => {
+  if (process.getuid?.() !== 0) skip("only root can mount");
+  expect(smallDisks.map((disk) => disk.name)).toEqual(["tmpfs", "ext3"]);
+});
+
+test.each(smallDisks)("a full $name is an error that leaves everything as it was", ({ name, at: disk }) => {
+  const path = join(disk, "store");
+  expect(storage.createFile(path, 0o600, MIB, [])).toBe(true);
+  const file = open(path);
+  const window = file.mapWindow(0, 2 ** 26, true);
+  const full = expect.objectContaining({ code: "ENOSPC" });
+  expect(() => file.grow(64 * MIB)).toThrow(full);
+  expect(file.size()).toBe(MIB);
+  file.grow(MIB + 300_000);
+  expect(file.size()).toBe(MIB + 300_000);
+  expect(() => storage.createFile(join(disk, "second"), 0o600, 64 * MIB, [])).toThrow(full);
+  expect(() => storage.createCoordination(join(disk, "third"), 64 * MIB, 0o600, () => {})).toThrow(full);
+  // A hole, which this package never makes: as if somebody had copied the store sparsely.
+  truncateSync(path, 32 * MIB);
+  expect(() => file.prepare(window, 2 * MIB, 30 * MIB)).toThrow(full);
+  expect(file.faults[0], name).toBe(0);
+  expect(readdirSync(disk).filter((entry) => entry !== "lost+found")).toEqual(["store"]);
+  file.close();
+  rmSync(path);
+});
+
+test.skipIf(ext3 === undefined)("a hole that is in memory is no page to store into when the disk is full", () => {
+  const disk = ext3 ?? "";
+  const path = join(disk, "sparse");
+  writeFileSync(path, "");
+  truncateSync(path, MIB);
+  const file = open(path);
+  const window = file.mapWindow(0, WINDOW, true);
+  expect(window.bytes[8192]).toBe(0);
+  const filler = join(disk, "filler");
+  expect(() => writeFileSync(filler, new Uint8Array(16 * MIB))).toThrow("ENOSPC");
+  expect(() => file.prepare(window, 8192, 4096)).toThrow(expect.objectContaining({ code: "ENOSPC" }));
+  expect(file.faults[0]).toBe(0);
+  rmSync(filler);
+  file.prepare(window, 8192, 4096);
+  window.bytes[8192] = 1;
+  file.flush();
+  expect(readFileSync(path)[8192]).toBe(1);
+  file.close();
+  rmSync(path);
+});
+
+test("windows are the file, one for each index, and useless once the file is closed", () => {
+  const path = newFile(3 * MIB, 5);
+  const file = open(path);
+  const second = file.mapWindow(1, WINDOW, true);
+  expect(file.mapWindow(1, WINDOW, true)).toBe(second);
+  const first = file.mapWindow(0, WINDOW, true);
+  second.view.setUint8(7, 9);
+  expect(readFileSync(path)[MIB + 7]).toBe(9);
+  expect(first.bytes.toString("latin1", 0, 3)).toBe("\x05\x05\x05");
+  expect(() => file.mapWindow(2, 2 * WINDOW, true)).toThrow(TypeError);
+  file.close();
+  file.close();
+  expect(() => second.view.getUint8(7)).toThrow(TypeError);
+  expect(first.bytes.length).toBe(0);
+  expect(file.faults[0]).toBe(0);
+});
+
+test("prepared pages take stores at once and keep their neighbours", () => {
+  const path = newFile(MIB, 5);
+  const file = open(path);
+  const window = file.mapWindow(0, WINDOW, true);
+  file.flush();
+  file.dropCache();
+  file.prepare(window, 4096, 4096);
+  file.prepare(window, 12_288, 65_536);
+  expect([window.bytes[4095], window.bytes[8192], window.bytes[77_824]]).toEqual([5, 5, 5]);
+  window.bytes.fill(8, 4096, 8192);
+  expect(readFileSync(path)[5000]).toBe(8);
+  expect(() => file.prepare(window, 100, 4096)).toThrow(TypeError);
+  expect(() => file.prepare(window, WINDOW - 4096, 8192)).toThrow(TypeError);
+});
+
+test("a coordination file appears whole, is found again, and shares its words", () => {
+  const path = newPath();
+  writeFileSync(path, "not ours");
+  const one = coordinate(path, (view) => view.setInt32(COORDINATION_NEWEST, -1, true));
+  expect(one.byteLength).toBe(8192);
+  const other = storage.openCoordination(path, 8192);
+  if (other === undefined) throw new Error("not found");
+  opened.push(other);
+  expect(other.view.getInt32(COORDINATION_NEWEST, true)).toBe(-1);
+  Atomics.store(other.words, 50, 7);
+  expect(Atomics.load(one.words, 50)).toBe(7);
+  // Owner bytes 0 and 3 are plain locks here, not the store file's writer and waiting bytes.
+  for (const start of [0, 3]) {
+    expect(one.tryLock({ start, length: 1 }, "exclusive")).toBe(true);
+    expect(other.tryLock({ start, length: 1 }, "exclusive")).toBe(false);
+    one.unlock({ start, length: 1 });
+    expect(one.tryLock({ start, length: 1 }, "exclusive")).toBe(true);
+  }
+  expect(() => coordinate(path, () => fail())).toThrow("fill failed");
+  expect(storage.openCoordination(path, 8192)?.words[50]).toBe(7);
+  expect(readdirSync(folder).filter((name) => name.endsWith(".new"))).toEqual([]);
+});
+
+function fail(): never {
+  throw new Error("fill failed");
+}
+
+test("what can't be a coordination file is none", () => {
+  const path = newFile(100);
+  symlinkSync(newFile(8192), `${path}-link`);
+  execFileSync("mkfifo", [`${path}-fifo`]);
+  for (const name of [newPath(), path, `${path}-link`, `${path}-fifo`, folder, join(path, "below"), newFile(0)]) {
+    expect(storage.openCoordination(name, 4096), name).toBeUndefined();
+  }
+});
+
+test("a commit stores checksums and both copies of the record, publishes, and unlocks", async () => {
+  const path = newFile(MIB);
+  const file = open(path);
+  const coordination = coordinate(`${path}-lock`);
+  file.attach(coordination);
+  const { bytes, view } = file.mapWindow(0, WINDOW, true);
+  bytes.fill(6, 40 * 4096, 41 * 4096);
+  bytes.fill(7, 50 * 4096, 53 * 4096);
+  for (const [index, run] of ["sync", "async", "wait"].entries()) {
+    expect(file.tryLock(WRITER, "exclusive")).toBe(true);
+    const plan = planOf({ publishIndex: index + 1, rewrites: [{ at: 0, record: new Uint8Array([index]) }] });
+    if (run === "sync") expect(file.commitSync(plan)).toEqual({ result: "committed" });
+    else {
+      const commit = file.commit(plan);
+      if (run === "wait") expect(commit.wait()).toEqual({ result: "committed" });
+      expect(await commit.done).toEqual({ result: "committed" });
+      expect(commit.wait()).toBe(await commit.done);
+    }
+    const words = [COORDINATION_POISON, COORDINATION_DURABLE, COORDINATION_NEWEST].map(
+      (at) => coordination.words[at >> 2],
+    );
+    expect(words).toEqual([0, index + 1, index + 1]);
+    expect([bytes[0], bytes[2048]]).toEqual([index, index]);
+    expect(open(path).lockedByOther(WRITER, "exclusive")).toBe(-1);
+    expect(open(path).lockedByOther(FLUSH, "exclusive")).toBe(-1);
+  }
+  expect(view.getUint32(40 * 4096, true)).toBe(storage.crc32c(bytes, 40 * 4096 + 4, 41 * 4096, 0xabcdef));
+  expect(view.getUint32(50 * 4096, true)).toBe(storage.crc32c(bytes, 50 * 4096 + 4, 53 * 4096, 0xabcdef));
+  expect(bytes[51 * 4096]).toBe(7);
+  const disk = readFileSync(path);
+  expect([disk[65536], disk[65536 + 511], disk[65536 + 512], disk[65536 + 2048]]).toEqual([4, 4, 0, 4]);
+});
+
+test("a commit keeps the writer lock where the plan says so", () => {
+  const path = newFile(MIB);
+  const file = open(path);
+  file.attach(coordinate(`${path}-lock`));
+  file.mapWindow(0, WINDOW, true);
+  expect(file.tryLock(WRITER, "exclusive")).toBe(true);
+  expect(file.commitSync(planOf({ unlockWriter: false }))).toEqual({ result: "committed" });
+  expect(open(path).lockedByOther(WRITER, "exclusive")).toBe(LOCK_WRITER);
+});
+
+test("commits wait for the flush lock, and closing ends that wait", async () => {
+  const path = newFile(MIB);
+  const file = open(path);
+  const other = open(path);
+  const coordination = coordinate(`${path}-lock`);
+  file.attach(coordination);
+  file.mapWindow(0, WINDOW, true);
+  expect(other.tryLock(FLUSH, "exclusive")).toBe(true);
+  const run = file.commit(planOf());
+  setTimeout(() => other.unlock(FLUSH), 20);
+  expect(await run.done).toEqual({ result: "committed" });
+  const second = file.commit(planOf());
+  expect(second.wait()).toEqual({ result: "committed" });
+});
+
+const FAILURES = [
+  ["flush=1", "flush 1", 0],
+  ["flush=2", "flush 2", 4],
+] as const;
+
+test.each(["sync", "async", "wait"])("a failed flush poisons, publishes nothing and unlocks (%s)", async (way) => {
+  const system = compileC("system.c", folder);
+  for (const [setting, step, meta] of FAILURES) {
+    const environment = { LD_PRELOAD: system, FOLIODB_SYSTEM: setting };
+    const { output, errors } = await start("commit.mjs", [newPath(), way], environment).ended;
+    expect(errors).toBe("");
+    expect(JSON.parse(output)).toEqual({
+      outcome: { result: "failed", step, poisoned: true, cause: "EIO" },
+      words: [1, 0, 0],
+      metas: [meta, meta],
+      locked: [-1, -1],
+    });
+  }
+});
+
+test.each([
+  ["exit in a commit", ""],
+  ["terminate in a commit", "terminated\n"],
+  ["run dry", "committed\n"],
+])("%s: the commit comes to its end, and the process to its own", async (scenario, output) => {
+  const path = newPath();
+  const environment = { LD_PRELOAD: compileC("system.c", folder), FOLIODB_SYSTEM: "slow" };
+  const ended = await start("ending.mjs", [scenario, path], environment).ended;
+  expect(ended).toEqual({ status: 0, signal: null, output, errors: "" });
+  expect(readFileSync(path)[65536]).toBe(4);
+  expect(readFileSync(`${path}-lock`).readInt32LE(128)).toBe(5);
+});
+
+test("a worker is terminated while it writes a window", async () => {
+  const { status, output, errors } = await start("ending.mjs", ["terminate with a window in use", newPath()]).ended;
+  expect({ status, output, errors }).toEqual({ status: 0, output: "terminated\n", errors: "" });
+});
+
+test("waits for any lock end in time, and the writer's can be had in a later turn", async () => {
+  const path = newFile(4096);
+  const [one, other] = [open(path), open(path)];
+  const presence = { start: LOCK_PRESENCE, length: 10 };
+  for (const range of [WRITER, FLUSH, presence]) {
+    expect(one.waitLock(range, 0)).toBe(true);
+    expect(other.waitLock(range, 30)).toBe(false);
+    one.unlock(range);
+    expect(other.waitLock(range, 1000)).toBe(true);
+    other.unlock(range);
+  }
+  expect(one.tryLock(WRITER, "exclusive")).toBe(true);
+  const wait = other.waitLockAsync(WRITER, 1000);
+  one.unlock(WRITER);
+  expect(await wait.granted).toBe(true);
+  const late = one.waitLockAsync(WRITER, 1000);
+  expect(() => one.waitLockAsync(WRITER, 1000)).toThrow("one wait at a time");
+  late.cancel();
+  expect(await late.granted).toBe(false);
+});
+
+test("identifiers: the boot's is the kernel's, random ones differ", () => {
+  const kernel = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").replaceAll(/[-\n]/g, "");
+  expect(Buffer.from(storage.bootId()).toString("hex")).toBe(kernel);
+  expect(storage.random(16)).toHaveLength(16);
+  expect(storage.random(16)).not.toEqual(storage.random(16));
+  expect(storage.crc32c(Buffer.from("123456789"), 0, 9, 0)).toBe(0xe3069283);
+});
