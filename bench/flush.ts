@@ -1,0 +1,112 @@
+/**
+ * What `putSync` takes beyond its two flushes: each commit's pages are noted, and the same number of pages at the same
+ * places of another file are stored to and flushed, and then the page of a meta record, with nothing else done.
+ */
+import { join } from "node:path";
+import { addonStorage } from "#internal/store/pager/addon-storage.js";
+import type { CommitPlan, Storage } from "#internal/store/pager/storage.js";
+import { openStore } from "#internal/store/store.js";
+import { type Measurement, measureInTurns, median, now } from "./measure.ts";
+import type { Value } from "./peers.ts";
+import type { EntrySet } from "./sets.ts";
+
+const WINDOW_SIZE = 2 ** 30;
+const US_PER_MS = 1000;
+
+export interface FlushPlan {
+  readonly set: EntrySet;
+  /** A store, which nobody has open. */
+  readonly path: string;
+  readonly folder: string;
+  /** Keys that are there, in random order. */
+  readonly keys: readonly string[];
+  readonly values: readonly Value[];
+  readonly rounds: number;
+  readonly commits: number;
+}
+
+export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
+  /** The commits of the latest round. */
+  const noted: CommitPlan[] = [];
+  const store = openStore<string, Value>(
+    notingStorage((commit) => noted.push(commit)),
+    plan.path,
+    {},
+  );
+  const bare = new BareFile(join(plan.folder, "bare"), store.stats().fileSize);
+  let next = 0;
+  const took = await measureInTurns(["putSync", "bare"], plan.rounds + 1, (name) => {
+    const samples: number[] = [];
+    if (name === "bare") {
+      for (const commit of noted) samples.push(bare.flushLike(commit));
+      return median(samples);
+    }
+    noted.length = 0;
+    for (let i = 0; i < plan.commits; i++, next++) {
+      const begin = now();
+      store.putSync(plan.keys[next % plan.keys.length], plan.values[next % plan.values.length]);
+      samples.push(now() - begin);
+    }
+    return median(samples);
+  });
+  bare.close();
+  store.closeSync();
+  return {
+    set: plan.set.name,
+    entries: plan.keys.length,
+    operation: "putSync and bare flushes",
+    unit: "µs",
+    foliodb: took.putSync * US_PER_MS,
+    peer: took.bare * US_PER_MS,
+  };
+}
+
+/** The machine's storage, which tells what is committed. */
+function notingStorage(note: (plan: CommitPlan) => void): Storage {
+  const storage = addonStorage();
+  const openFile = storage.openFile.bind(storage);
+  storage.openFile = (path, access) => {
+    const file = openFile(path, access);
+    const commitSync = file.commitSync.bind(file);
+    file.commitSync = (plan) => {
+      note(plan);
+      return commitSync(plan);
+    };
+    return file;
+  };
+  return storage;
+}
+
+/** A mapped file that is stored to and flushed. All of it has been written before, as a store's pages have. */
+class BareFile {
+  readonly #file: ReturnType<Storage["openFile"]>;
+  readonly #bytes: Uint8Array;
+  #stored = 0;
+
+  constructor(path: string, size: number) {
+    const storage = addonStorage();
+    storage.createFile(path, 0o600, size, []);
+    this.#file = storage.openFile(path, "readwrite");
+    const window = this.#file.mapWindow(0, WINDOW_SIZE, true);
+    this.#file.prepare(window, 0, Math.min(size, WINDOW_SIZE));
+    this.#file.flush();
+    this.#bytes = window.bytes;
+  }
+
+  /** Milliseconds to store into as many pages as a commit wrote and to flush, twice. */
+  flushLike({ runs, pageSize, metaAt }: CommitPlan): number {
+    this.#stored++;
+    const begin = now();
+    for (let i = 0; i < runs.length; i += 2) {
+      for (let page = runs[i]; page < runs[i] + runs[i + 1]; page++) this.#bytes[page * pageSize] = this.#stored;
+    }
+    this.#file.flush();
+    this.#bytes[metaAt] = this.#stored;
+    this.#file.flush();
+    return now() - begin;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
