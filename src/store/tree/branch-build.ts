@@ -181,6 +181,7 @@ export class BranchBuilder {
   /** Appends a child with its separator, which shares this page's prefix. */
   add(separator: KeyBuffer, child: number): void {
     const length = separator.length - this.#prefix;
+    if (length < 0) throw new CorruptionError(this.#page, "a prefix that its keys share", `${this.#prefix} bytes`);
     const offset = this.#allocate(length);
     copyBytes(this.#target.bytes, this.#at + offset, separator.bytes, this.#prefix, length);
     this.#addSlot(separator.view.getUint32(this.#prefix), child, offset, length);

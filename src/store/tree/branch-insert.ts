@@ -22,9 +22,10 @@ import {
 } from "../format/tree-page.ts";
 import type { Window } from "../pager/pages.ts";
 import { branchSize, insertIntoBranch, loadSeparator } from "./branch-build.ts";
+import { prefixDamage } from "./checks.ts";
 import { comparePrefix, type KeyBuffer, sharedPrefix } from "./key.ts";
 import { loadLeafKey } from "./leaf-build.ts";
-import { setVerify, type TreePath } from "./path.ts";
+import { checkFree, setVerify, type TreePath } from "./path.ts";
 import { choosePrefix, sharedWithPage } from "./prefix.ts";
 
 /**
@@ -50,6 +51,7 @@ export function insertSeparator(path: TreePath, level: number, child: number): v
       return;
     }
   }
+  if (prefix > separator.length) throw prefixDamage(view, at, separator.length);
   const needed = branchEntrySize(separator.length - prefix);
   const free = heapStart(view, at) - TREE_SLOTS - entryCount(view, at) * BRANCH_SLOT_SIZE;
   if (needed > free) {
@@ -58,6 +60,7 @@ export function insertSeparator(path: TreePath, level: number, child: number): v
       return;
     }
     compact(path, level);
+    checkFree(path, level, needed, BRANCH_SLOT_SIZE);
   }
   insertIntoBranch(window, at, path.slot[level] + 1, separator, child);
 }

@@ -226,6 +226,7 @@ export class LeafBuilder {
   /** Appends a pending entry whose key shares this page's prefix. */
   add(entry: PendingEntry): void {
     const length = entry.key.length - this.#prefix;
+    if (length < 0) throw new CorruptionError(this.#page, "a prefix that its keys share", `${this.#prefix} bytes`);
     const cellAt = this.#allocate(leafCellSize(length, entry.length));
     const ascii = writeCell(this.#target, cellAt, entry, this.#prefix);
     const meta = length | entry.meta | (ascii ? 0 : LEAF_META_SUFFIX_NOT_ASCII);

@@ -34,7 +34,7 @@ import { insertSeparator } from "./branch-insert.ts";
 import { checkCell } from "./checks.ts";
 import { comparePrefix, type KeyBuffer, sharedPrefix } from "./key.ts";
 import { insertIntoLeaf, leafSize, loadLeafKey, overwriteValue, writeSlot } from "./leaf-build.ts";
-import { setVerify, type TreePath } from "./path.ts";
+import { checkFree, setVerify, type TreePath } from "./path.ts";
 import { choosePrefix, separate, sharedWithPage } from "./prefix.ts";
 
 /** Puts the path's pending entry in front of a slot of the leaf. All pages of the path are owned. */
@@ -60,6 +60,7 @@ export function insertEntry(path: TreePath, slot: number): void {
       return;
     }
     compact(path);
+    checkFree(path, 0, needed, LEAF_SLOT_SIZE);
   }
   insertIntoLeaf(window, at, slot, entry);
 }
@@ -147,7 +148,7 @@ function splitOffRight(path: TreePath): void {
   const at = path.atOf(page);
   const { separator, entry } = path;
   loadLeafKey(path.last, window, at, entryCount(window.view, at) - 1, path.pages.pageEnd);
-  separate(separator, path.last, entry.key);
+  separate(separator, path.last, entry.key, page);
   const hasLow = path.loadLow(0);
   const guaranteed = path.loadHigh(0) ? sharedPrefix(separator, path.high) : 0;
   const right = path.writer.take();
@@ -164,7 +165,7 @@ function splitOffLeft(path: TreePath): void {
   const at = path.atOf(page);
   const { separator, entry } = path;
   loadLeafKey(path.first, window, at, 0, path.pages.pageEnd);
-  separate(separator, entry.key, path.first);
+  separate(separator, entry.key, path.first, page);
   const guaranteed = path.loadLow(0) ? sharedPrefix(path.low, separator) : 0;
   const hasHigh = path.loadHigh(0);
   const left = path.writer.take();
@@ -222,7 +223,7 @@ function splitLeaf(path: TreePath, slot: number): void {
   const separator = path.separator;
   loadItem(path, division, cut - 1, path.last);
   loadItem(path, division, cut, path.first);
-  separate(separator, path.last, path.first);
+  separate(separator, path.last, path.first, page);
   const leftGuaranteed = path.loadLow(0) ? sharedPrefix(path.low, separator) : -1;
   const rightGuaranteed = path.loadHigh(0) ? sharedPrefix(separator, path.high) : -1;
   buildPiece(path, division, path.scratch, 0, page, 0, cut, leftGuaranteed);

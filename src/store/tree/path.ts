@@ -11,6 +11,7 @@
  * put there; a page may carry a longer prefix only with the VERIFY flag.
  */
 import { Buffer } from "node:buffer";
+import { CorruptionError } from "../../errors.ts";
 import { branchChild, setBranchChild } from "../format/branch.ts";
 import { DEPTH_MAX } from "../format/limits.ts";
 import { PAGE_NUMBER, PAGE_TRANSACTION, pageTransaction, setUint53 } from "../format/page.ts";
@@ -205,6 +206,15 @@ export class TreePath {
 /** Bytes of heap and prefix that hold something. */
 export function heapUsed(view: DataView, at: number, pageEnd: number): number {
   return pageEnd - heapStart(view, at) - garbage(view, at);
+}
+
+/** Makes sure of the room in a page that was rebuilt without its garbage: the header of a damaged one promised too much. */
+export function checkFree(path: TreePath, level: number, needed: number, slotSize: number): void {
+  const page = path.page[level];
+  const view = path.windowOf(page).view;
+  const at = path.atOf(page);
+  const free = heapStart(view, at) - TREE_SLOTS - entryCount(view, at) * slotSize;
+  if (needed > free) throw new CorruptionError(page, `${needed} bytes free without garbage`, `${free} bytes`);
 }
 
 /** Sets or clears the VERIFY flag of an own page after its fences moved. */

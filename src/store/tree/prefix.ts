@@ -5,6 +5,7 @@
  * an edge have no such guarantee; they take what their keys share now, with the VERIFY flag, because the heads of
  * keys like "user:…" would be all the same otherwise. So does a page whose entries do not fit with less.
  */
+import { CorruptionError } from "../../errors.ts";
 import { prefixLength } from "../format/tree-page.ts";
 import { type KeyBuffer, sharedLength, wholeCharacters } from "./key.ts";
 import type { TreePath } from "./path.ts";
@@ -42,7 +43,10 @@ export function choosePrefix(
   return shared > current && fits(shared) ? shared : current;
 }
 
-/** Makes the shortest key that is above `lower` and not above `upper`: the separator of the two. */
-export function separate(separator: KeyBuffer, lower: KeyBuffer, upper: KeyBuffer): void {
-  separator.set(upper.bytes, 0, sharedLength(lower, upper) + 1);
+/** Makes the shortest key that is above `lower` and not above `upper`: the separator of the two, keys of `page`. */
+export function separate(separator: KeyBuffer, lower: KeyBuffer, upper: KeyBuffer, page: number): void {
+  const shared = sharedLength(lower, upper);
+  if (shared === upper.length)
+    throw new CorruptionError(page, "keys in ascending order", "one that is not above another");
+  separator.set(upper.bytes, 0, shared + 1);
 }
