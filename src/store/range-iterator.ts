@@ -62,8 +62,9 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
   /** The leaf the range ends in, in the walk's direction, and the first slot there that is not in it; -1: the tree's end. */
   #endPage = -1;
   #endSlot = -1;
-  /** Over a tree that changes: the key given last. */
+  /** Over a tree that changes: the key given last, and whether there is one yet. */
   readonly #lastKey: KeyBuffer | undefined;
+  #hasLastKey = false;
 
   constructor(
     attach: (user: object) => RangeHost,
@@ -160,9 +161,8 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     this.#endPage = hasEnd ? cursor.page : -1;
     this.#endSlot = cursor.slot;
     const last = this.#lastKey;
-    const resumed = last !== undefined && this.#left < this.#range.limit;
     let found: boolean;
-    if (resumed) found = reverse ? cursor.seekBefore(last) : cursor.seekAfter(last);
+    if (last !== undefined && this.#hasLastKey) found = reverse ? cursor.seekBefore(last) : cursor.seekAfter(last);
     else found = reverse ? seekUpper(cursor, key, upper) : seekLower(cursor, key, lower);
     if (found) this.#enterLeaf();
     return found;
@@ -184,6 +184,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     bytes.copy(last.bytes, 0, at + this.#pageEnd - prefix, at + this.#pageEnd);
     bytes.copy(last.bytes, prefix, suffixAt, suffixAt + suffix);
     last.end(prefix + suffix);
+    this.#hasLastKey = true;
   }
 
   #decode(): T {
