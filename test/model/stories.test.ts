@@ -29,3 +29,15 @@ test("an iterator without a limit goes on behind the key it gave last when its t
     expect(backwards).toEqual(Array.from({ length: 50 }, (_, i) => 49 - i));
   });
 });
+
+// Another handle had deleted the key in the same turn; deleteSync said so, and get went on returning the value.
+test("reads after a transaction see nothing older than what the transaction saw, even if it changed nothing", () => {
+  const machine = new Machine({ seed: 1, record: false });
+  const [a, b] = [1, 2].map(() => openWhole<string, number>(machine.process(), "/store", {}, INTERNAL));
+  a.putSync("key", 1);
+  expect(b.get("key")).toBe(1);
+  a.deleteSync("key");
+  expect(b.get("key")).toBe(1);
+  expect(b.deleteSync("key")).toBe(false);
+  expect(b.get("key")).toBe(undefined);
+});

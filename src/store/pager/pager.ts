@@ -169,9 +169,13 @@ export class Pager {
     return transaction;
   }
 
-  /** Ends a transaction with nothing committed and releases the writer lock: its pages are free in every map. */
+  /**
+   * Ends a transaction with nothing committed and releases the writer lock: its pages are free in every map. Plain reads
+   * are to see nothing older than what the transaction saw.
+   */
   abort(): void {
     this.unlockWriter();
+    this.readers.endTurn();
   }
 
   /**
