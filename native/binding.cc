@@ -32,8 +32,8 @@ constexpr double kSafeIntegerMax = 9007199254740991.0;
 constexpr uint64_t kWindowSizeMax = uint64_t{1} << 30;
 /** What `prepare` and `map` count in. */
 constexpr uint64_t kBlockSize = 4096;
-/** A wait without a limit. */
-constexpr double kTimeoutMax = 1e12;
+/** Milliseconds of a wait without a limit: three years, so that a deadline in nanoseconds is in range. */
+constexpr double kTimeoutMax = 1e11;
 
 class FileObject;
 
@@ -138,8 +138,11 @@ class Arguments {
   LockWait::Clock::duration timeout(const char* name) {
     const Napi::Value value = info_[next_++];
     const double milliseconds = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-    if (!(milliseconds >= 0)) refuse(name, "a number of milliseconds");
-    return std::chrono::microseconds(static_cast<int64_t>(std::min(std::max(milliseconds, 0.0), kTimeoutMax) * 1000));
+    if (!(milliseconds >= 0)) {
+      refuse(name, "a number of milliseconds");
+      return LockWait::Clock::duration::zero();
+    }
+    return std::chrono::microseconds(static_cast<int64_t>(std::min(milliseconds, kTimeoutMax) * 1000));
   }
 
   Napi::Function function(const char* name) {

@@ -44,10 +44,18 @@ function installPackages(folder, name) {
   step(name, () => run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], folder));
 }
 
-/** Compiles one configuration; `stamp` tells when that last succeeded. */
+/** When a configuration was last compiled without an error. Not beside the output: dist/ is packed whole. */
+function stampOf(configuration) {
+  return join("build", `${configuration}.compiled`);
+}
+
+/** Compiles one configuration if a source is newer than its output. */
 function compile(name, configuration, output, sources) {
-  const stamp = join(packageRoot, output, ".compiled");
-  if (!isStale(stamp, [configuration, "tsconfig.json", "package.json", ...sources])) return;
+  const stamp = join(packageRoot, stampOf(configuration));
+  const upToDate =
+    existsSync(join(packageRoot, output)) &&
+    !isStale(stamp, [configuration, "tsconfig.json", "package.json", ...sources]);
+  if (upToDate) return;
   step(name, () => {
     // Outputs of sources that are gone must not stay.
     rmSync(join(packageRoot, output), { recursive: true, force: true });
@@ -71,7 +79,7 @@ async function main() {
   compile("library (dist/)", "tsconfig.build.json", "dist", ["src"]);
   const tools = ["demo", "bench", "test/process/children"].filter(hasTypeScript);
   if (tools.length > 0) {
-    const sources = ["dist/.compiled", ...tools];
+    const sources = [stampOf("tsconfig.build.json"), ...tools];
     compile("demo, benches, test processes (build/tools/)", "tsconfig.tools.json", "build/tools", sources);
   }
   if (process.argv.includes("--bench")) {

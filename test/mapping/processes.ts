@@ -31,8 +31,10 @@ export function childPath(name: string): string {
 
 /** Starts children/`name` with Node; those still running when the test ends are killed. */
 export function start(name: string, parameters: readonly string[], environment: Record<string, string> = {}): Child {
+  // What is preloaded already stays first: so the tests run under a sanitizer, too.
+  const preload = [process.env["LD_PRELOAD"], environment["LD_PRELOAD"]].filter(Boolean).join(":");
   const child = spawn(process.execPath, ["--expose-gc", childPath(name), ...parameters], {
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...environment, ...(preload === "" ? {} : { LD_PRELOAD: preload }) },
     stdio: ["pipe", "pipe", "pipe"],
     timeout: HANG_MS,
     killSignal: "SIGKILL",
