@@ -35,6 +35,7 @@ test("reads after a transaction see nothing older than what the transaction saw,
   const machine = new Machine({ seed: 1, record: false });
   const [a, b] = [1, 2].map(() => openWhole<string, number>(machine.process(), "/store", {}, INTERNAL));
   a.putSync("key", 1);
+  b.refresh();
   expect(b.get("key")).toBe(1);
   a.deleteSync("key");
   expect(b.get("key")).toBe(1);
