@@ -68,6 +68,8 @@ export class Trial {
   readonly #seats: Seat[] = [];
   #held: { seat: Seat; snapshot: StoreSnapshot<Key, unknown>; model: TrialModel }[] = [];
   #walks: { seat: Seat; walk: Walk }[] = [];
+  /** The dead have no garbage collector, which would end what they held, in memory they share with the living. */
+  readonly #graveyard: unknown[] = [];
   #serial = 0;
   #checked = 0;
 
@@ -387,6 +389,7 @@ export class Trial {
   }
 
   #leave(seat: Seat): void {
+    this.#graveyard.push(seat, this.#held, this.#walks);
     this.#held = this.#held.filter((held) => held.seat !== seat);
     this.#walks = this.#walks.filter((walk) => walk.seat !== seat);
     this.#seats.splice(this.#seats.indexOf(seat), 1);

@@ -1,0 +1,212 @@
+/**
+ * Random commits of every shape on a small store, with a power loss at any step and between any two stores of a
+ * transaction; now and then the store goes on from what a power loss left.
+ */
+import { assert } from "../../src/errors.ts";
+import type { CommitMutant } from "../recorder/commit-job.ts";
+import { Machine } from "../recorder/machine.ts";
+import type { SimulatedProcess } from "../recorder/process.ts";
+import { Dice } from "../support/dice.ts";
+import type { Engine } from "./engine.ts";
+import { examineImage, INTERNAL, OPTIONS, STORE_PATH, type TextStore } from "./examine.ts";
+import { type Change, changed, History, STATE_KEY } from "./history.ts";
+
+export interface CampaignOptions {
+  readonly engine: Engine;
+  readonly seed: number;
+  /** It ends once so many images were opened. */
+  readonly images: number;
+  readonly mutants?: readonly CommitMutant[];
+}
+
+/** Processes that take turns in writing. */
+const WRITERS = 2;
+const KEYS = 60;
+
+export class Campaign {
+  images = 0;
+  commits = 0;
+  powerLosses = 0;
+  readonly #options: CampaignOptions;
+  readonly #dice: Dice;
+  #history = new History();
+  #machine: Machine;
+  #writers: { process: SimulatedProcess; store: TextStore }[] = [];
+
+  constructor(options: CampaignOptions) {
+    this.#options = options;
+    this.#dice = new Dice(options.seed);
+    this.#machine = new Machine({ seed: this.#dice.seed() });
+    this.#openAll();
+  }
+
+  /** @throws Violation */
+  async run(): Promise<void> {
+    while (this.images < this.#options.images) {
+      const { store } = this.#dice.pick(this.#writers);
+      if (this.#dice.chance(0.5)) this.#commitSync(store);
+      else await this.#commitAsync(store);
+      this.#history.acknowledge();
+      this.commits++;
+      this.#crash();
+      if (this.#dice.chance(0.04)) await this.#losePower();
+      else if (this.#dice.chance(0.05)) this.#reopen();
+    }
+    this.#closeAll();
+    this.#machine.close();
+  }
+
+  #openAll(): void {
+    for (let i = 0; i < WRITERS; i++) {
+      const process = this.#machine.process(`writer ${i}`);
+      for (const mutant of this.#options.mutants ?? []) process.mutants.add(mutant);
+      const store = this.#options.engine.openStore<string, string>(process, STORE_PATH, OPTIONS, INTERNAL);
+      process.onPause = (pause) => {
+        if (pause === "commit: published") this.#history.acknowledge();
+        if (this.#dice.chance(0.6)) this.#crash();
+      };
+      process.hook = () => {
+        if (this.#dice.chance(0.2)) this.#crash();
+      };
+      this.#writers.push({ process, store });
+    }
+  }
+
+  #closeAll(): void {
+    for (const { process, store } of this.#writers) {
+      process.onPause = undefined;
+      process.hook = undefined;
+      store.closeSync();
+    }
+    this.#writers = [];
+  }
+
+  #reopen(): void {
+    this.#closeAll();
+    this.#openAll();
+  }
+
+  /** What a power loss now could leave must be in order. */
+  #crash(): void {
+    const point = this.#machine.crashPoint();
+    for (let i = this.#dice.between(1, 2); i > 0; i--) {
+      const image = point.image(this.#dice.seed(), {
+        garbage: this.#dice.coin(),
+        coordination: this.#dice.chance(0.2) ? "stale" : "gone",
+      });
+      examineImage(this.#options.engine, image, this.#history);
+      this.images++;
+    }
+  }
+
+  /** The power fails, amid a commit or not, and the store goes on from what is left. */
+  async #losePower(): Promise<void> {
+    const { process, store } = this.#dice.pick(this.#writers);
+    let steps = this.#dice.below(16);
+    process.hook = undefined;
+    process.onPause = () => {
+      if (steps-- === 0) process.die();
+    };
+    const { changes } = this.#nextCommit();
+    process.run(() => store.transactionSync((transaction) => apply(transaction, changes)));
+    const seed = this.#dice.seed();
+    const before = this.#machine;
+    this.#history.settle(examineImage(this.#options.engine, before.crashImage(seed), this.#history));
+    this.#machine = before.powerLoss(seed, { record: true });
+    for (const writer of this.#writers) await writer.process.buried();
+    before.close();
+    this.#writers = [];
+    this.#openAll();
+    this.powerLosses++;
+  }
+
+  #nextCommit(): { changes: Change[]; index: number } {
+    const changes: Change[] = this.#changes();
+    const latest = this.#history.latest;
+    const index = this.#history.begin((next) => changed(latest, changes, next));
+    changes.push({ kind: "put", key: STATE_KEY, value: String(index) });
+    return { changes, index };
+  }
+
+  #commitSync(store: TextStore): void {
+    const { changes } = this.#nextCommit();
+    store.transactionSync((transaction) => {
+      for (const change of changes) {
+        apply(transaction, [change]);
+        if (this.#dice.chance(0.05)) this.#crash();
+      }
+    });
+  }
+
+  /** The same as plain asynchronous writes and transactions, some of which are undone. */
+  async #commitAsync(store: TextStore): Promise<void> {
+    const { changes } = this.#nextCommit();
+    const outcomes: Promise<unknown>[] = [];
+    for (const change of changes) {
+      if (this.#dice.chance(0.1)) outcomes.push(this.#abandon(store));
+      if (this.#dice.chance(0.3)) outcomes.push(store.transaction((transaction) => apply(transaction, [change])));
+      else if (change.kind === "put") outcomes.push(store.put(change.key, change.value));
+      else if (change.kind === "delete") outcomes.push(store.delete(change.key));
+      else outcomes.push(store.clear());
+    }
+    await Promise.all(outcomes);
+  }
+
+  async #abandon(store: TextStore): Promise<void> {
+    const reason = new Error("abandoned");
+    const changes = this.#changes();
+    const outcome = store.transaction((transaction) => {
+      apply(transaction, changes);
+      throw reason;
+    });
+    const error: unknown = await outcome.catch((thrown: unknown) => thrown);
+    assert(error === reason, `an abandoned transaction rejects with its own reason, not ${String(error)}`);
+  }
+
+  #changes(): Change[] {
+    const dice = this.#dice;
+    const shape = dice.weighted({ one: 6, few: 6, many: 2, deletions: 3, overflow: 3, clear: 1 });
+    switch (shape) {
+      case "one":
+        return [this.#put(200)];
+      case "few":
+        return Array.from({ length: dice.between(2, 6) }, () => (dice.chance(0.3) ? this.#delete() : this.#put(900)));
+      case "many":
+        return Array.from({ length: dice.between(10, 40) }, () => this.#put(1200));
+      case "deletions":
+        return Array.from({ length: dice.between(1, 20) }, () => this.#delete());
+      case "overflow":
+        return [this.#put(30_000), ...(dice.coin() ? [this.#put(12_000)] : [])];
+      case "clear":
+        return [...(dice.coin() ? [this.#put(3000)] : []), { kind: "clear" }, ...(dice.coin() ? [this.#put(300)] : [])];
+    }
+  }
+
+  #key(): string {
+    const number = this.#dice.below(KEYS);
+    return number % 3 === 0 ? `a key with a long beginning ${number}` : `k${number}`;
+  }
+
+  #put(sizeMax: number): Change {
+    const text = `${this.#dice.u32()} `;
+    return { kind: "put", key: this.#key(), value: text.repeat(1 + this.#dice.below(sizeMax / text.length)) };
+  }
+
+  #delete(): Change {
+    return { kind: "delete", key: this.#key() };
+  }
+}
+
+interface Writes {
+  put(key: string, value: string): void;
+  delete(key: string): boolean;
+  clear(): void;
+}
+
+export function apply(writes: Writes, changes: readonly Change[]): void {
+  for (const change of changes) {
+    if (change.kind === "put") writes.put(change.key, change.value);
+    else if (change.kind === "delete") writes.delete(change.key);
+    else writes.clear();
+  }
+}
