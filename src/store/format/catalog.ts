@@ -36,8 +36,8 @@ export const CATALOG_RESERVED = 22;
 /** UTF-8: the value encoding's name. */
 export const CATALOG_VALUE_NAME = 32;
 
-const KEY_ENCODINGS = ["", "ordered", "string", "binary"] as const;
-const VALUE_ENCODINGS = ["", "msgpack", "json", "string", "binary"] as const;
+const KEY_ENCODINGS: readonly string[] = ["", "ordered", "string", "binary"];
+const VALUE_ENCODINGS: readonly string[] = ["", "msgpack", "json", "string", "binary"];
 const VALUE_ENCODING_CUSTOM = 255;
 
 /** A named store as the catalog keeps it. Encodings are by name; one of the user's is "custom:" and its name. */
@@ -70,12 +70,9 @@ export function encodeStoreRecord(record: StoreRecord): Uint8Array {
   view.setUint8(CATALOG_LEVEL, record.level);
   view.setUint32(CATALOG_ROOT, record.root, true);
   setUint53(view, CATALOG_ENTRY_COUNT, record.entryCount);
-  view.setUint8(
-    CATALOG_KEY_ENCODING,
-    KEY_ENCODINGS.findIndex((known) => known === record.keyEncoding),
-  );
+  view.setUint8(CATALOG_KEY_ENCODING, KEY_ENCODINGS.indexOf(record.keyEncoding));
   view.setUint8(CATALOG_KEY_ENCODING_VERSION, 1);
-  const known = VALUE_ENCODINGS.findIndex((each) => each === record.valueEncoding);
+  const known = VALUE_ENCODINGS.indexOf(record.valueEncoding);
   view.setUint8(CATALOG_VALUE_ENCODING, custom ? VALUE_ENCODING_CUSTOM : known);
   view.setUint8(CATALOG_VALUE_ENCODING_VERSION, 1);
   view.setUint16(CATALOG_VALUE_NAME_SIZE, name.length, true);
