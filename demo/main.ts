@@ -19,7 +19,7 @@ import type { CheckerReport } from "./checker.ts";
 import { generationsOf, type Place, type PlaceKey, type PlaceStore, REVISED, readPlaces, revise } from "./places.ts";
 import { type Child, killAll, run, runningCount, start } from "./processes.ts";
 import { showProgress } from "./progress.ts";
-import type { ReaderReport } from "./reader.ts";
+import type { ReaderMessage, ReaderReport } from "./reader.ts";
 import { mebibytes, median, milliseconds, perSecond, table, whole } from "./report.ts";
 import type { WriterMessage } from "./writer.ts";
 
@@ -68,11 +68,7 @@ async function load(store: PlaceStore, places: readonly [PlaceKey, Place][]): Pr
 async function share(store: PlaceStore): Promise<Rows> {
   const { placeCount } = generationsOf(store);
   say(`2. ${READER_COUNT} processes read while this one commits, ${whole(placeCount)} places at a time`);
-  const reports: ReaderReport[] = [];
-  const readers: Child[] = [];
-  for (let i = 0; i < READER_COUNT; i++) {
-    readers.push(start<ReaderReport>("reader", [store.path], (report) => reports.push(report)));
-  }
+  const { readers, reports } = await startReaders(store.path);
   const begin = performance.now();
   let commits = 0;
   while (performance.now() - begin < SHARE_MS) {
@@ -86,33 +82,35 @@ async function share(store: PlaceStore): Promise<Rows> {
     claim(code === 0, `a reader process failed (${signal ?? `code ${code}`})`);
   }
   claim(reports.length === READER_COUNT, `${reports.length} of ${READER_COUNT} readers reported`);
-  const total = (of: (report: ReaderReport) => number): number => reports.reduce((sum, report) => sum + of(report), 0);
   const leastSeen = Math.min(...reports.map(({ generations }) => generations));
   claim(leastSeen > 1, "a reader never saw the store change");
-  say(
-    `   ${whole(commits)} commits; ${whole(total((report) => report.snapshots))} snapshots, ` +
-      `${whole(total((report) => report.lookups))} lookups, ${whole(total((report) => report.entriesScanned))} entries scanned`,
-  );
+  const sum = (name: keyof ReaderReport): number => reports.reduce((total, report) => total + report[name], 0);
+  const counts = [`${whole(sum("snapshots"))} snapshots`, `${whole(sum("lookups"))} lookups`];
+  say(`   ${whole(commits)} commits; ${counts.join(", ")}, ${whole(sum("entriesScanned"))} entries scanned`);
   say(`   no snapshot showed two generations; each reader saw at least ${whole(leastSeen)} of them`);
-  const lookupRate = perSecond(
-    total((report) => report.lookups),
-    total((report) => report.lookupMs),
-    "lookups",
-  );
-  const scanRate = perSecond(
-    total((report) => report.entriesScanned),
-    total((report) => report.scanMs),
-    "entries",
-  );
   return [
-    [
-      `commits of ${whole(placeCount)} puts, while ${READER_COUNT} processes read`,
-      perSecond(commits, duration, "commits"),
-    ],
-    ["the same, in puts", perSecond(commits * placeCount, duration, "puts")],
-    ["lookups of each reader meanwhile", lookupRate],
-    ["scans of each reader meanwhile", scanRate],
+    [`commits of ${whole(placeCount)} puts, while others read`, perSecond(commits, duration, "commits")],
+    ["the same in puts", perSecond(commits * placeCount, duration, "puts")],
+    ["lookups of each reader meanwhile", perSecond(sum("lookups"), sum("lookupMs"), "lookups")],
+    ["scans of each reader meanwhile", perSecond(sum("entriesScanned"), sum("scanMs"), "entries")],
   ];
+}
+
+/** Starts the readers, and waits until all of them read. Their reports come when they have been stopped. */
+async function startReaders(path: string): Promise<{ readers: Child[]; reports: ReaderReport[] }> {
+  const readers: Child[] = [];
+  const reports: ReaderReport[] = [];
+  let readyCount = 0;
+  const ready = new Promise<void>((resolve) => {
+    const listen = (message: ReaderMessage): void => {
+      if (message !== "ready") reports.push(message);
+      else if (++readyCount === READER_COUNT) resolve();
+    };
+    while (readers.length < READER_COUNT) readers.push(start("reader", [path], listen));
+  });
+  const failed = Promise.race(readers.map(({ ended }) => ended));
+  await Promise.race([ready, failed]);
+  return { readers, reports };
 }
 
 /** Act 3. Writers die by SIGKILL, and after each death another process opens what it left. */

@@ -19,6 +19,9 @@ export interface ReaderReport {
   readonly scanMs: number;
 }
 
+/** First that it begins, at last what it has done. */
+export type ReaderMessage = "ready" | ReaderReport;
+
 const LOOKUPS_PER_SNAPSHOT = 1000;
 /** Of all keys every so many-th is looked up. */
 const SAMPLE_STEP = 17;
@@ -38,6 +41,7 @@ let lookupMs = 0;
 let entriesScanned = 0;
 let scanMs = 0;
 
+report("ready" satisfies ReaderMessage);
 while (!stopped) {
   using snapshot = store.snapshot();
   snapshots++;
@@ -64,5 +68,5 @@ while (!stopped) {
   await nextTurn();
 }
 
-report({ snapshots, generations: seen.size, lookups, lookupMs, entriesScanned, scanMs } satisfies ReaderReport);
+report({ snapshots, generations: seen.size, lookups, lookupMs, entriesScanned, scanMs } satisfies ReaderMessage);
 leave();
