@@ -153,3 +153,21 @@ test("a value of a kind that is reserved needs a newer build", () => {
     expect(() => harness.put("a", Buffer.from("c"))).toThrow(expect.objectContaining({ code: "NEWER_FORMAT" }));
   }
 });
+
+test("transaction numbers beyond 32 bits bound what may be read", () => {
+  const harness = new Harness({ runBoundaryLog2: 20 });
+  const { pages, writer, tree } = harness;
+  const high = 3 * 2 ** 32 + 7;
+  writer.number = high;
+  for (let index = 0; index < 200; index++) harness.put(`key ${index}`, Buffer.alloc(index === 0 ? 5000 : 50, 65));
+  harness.check();
+  const bounds = (number: number) => ({ number, pageCount: writer.pageCount });
+  for (const number of [high, high + 1, high + 2 ** 32 - 7, 2 ** 52]) {
+    expect(get(harness, bounds(number), tree.tree, "key 0")).toHaveLength(5000);
+  }
+  for (const number of [high - 1, high - 2 ** 32 + 5, 8, 1]) {
+    expect(() => get(harness, bounds(number), tree.tree, "key 0")).toThrow(/not newer than/);
+    harness.cursor.open(pages, bounds(number), tree.tree);
+    expect(() => harness.cursor.seekFirst()).toThrow(/not newer than/);
+  }
+});

@@ -34,15 +34,7 @@ import {
   pageTransaction,
   pageType,
 } from "../format/page.ts";
-import {
-  entryCount,
-  heapStart,
-  prefixLength,
-  TREE_ENTRY_COUNT,
-  TREE_HEAP_START,
-  TREE_PREFIX_LENGTH,
-  TREE_SLOTS,
-} from "../format/tree-page.ts";
+import { entryCount, heapStart, prefixLength, TREE_HEAP_START, TREE_SLOTS } from "../format/tree-page.ts";
 
 /** Checks a page number before its window is looked up. */
 export function checkPageNumber(page: number, pageCount: number): void {
@@ -53,17 +45,25 @@ function outsideStore(page: number, pageCount: number): CorruptionError {
   return new CorruptionError(page, `a page number from 1 to ${pageCount - 1}`, String(page));
 }
 
-/** Checks the header of a leaf. `number` is the greatest transaction number the page may carry. */
+/**
+ * Checks the header of a leaf. `number` is the greatest transaction number the page may carry.
+ *
+ * Neighbouring fields are read in one: type, level and entry count at PAGE_TYPE, heap start and prefix length at
+ * TREE_HEAP_START. That halves what the checks cost.
+ */
 export function checkLeaf(view: DataView, at: number, page: number, number: number, pageEnd: number): void {
-  const count = view.getUint16(at + TREE_ENTRY_COUNT, true);
-  const start = view.getUint16(at + TREE_HEAP_START, true) << 1;
+  const kind = view.getUint32(at + PAGE_TYPE, true);
+  const heap = view.getUint32(at + TREE_HEAP_START, true);
+  const count = kind >>> 16;
+  const start = (heap & 0xffff) << 1;
   if (
     view.getUint32(at + PAGE_NUMBER, true) !== page ||
-    view.getUint16(at + PAGE_TYPE, true) !== PAGE_TYPE_LEAF ||
-    getUint53(view, at + PAGE_TRANSACTION) > number ||
+    (kind & 0xffff) !== PAGE_TYPE_LEAF ||
     count === 0 ||
     TREE_SLOTS + count * LEAF_SLOT_SIZE > start ||
-    start > pageEnd - view.getUint16(at + TREE_PREFIX_LENGTH, true)
+    start > pageEnd - (heap >>> 16) ||
+    view.getUint32(at + PAGE_TRANSACTION, true) > number ||
+    (view.getUint32(at + PAGE_TRANSACTION + 4, true) !== 0 && getUint53(view, at + PAGE_TRANSACTION) > number)
   ) {
     throw headerDamage(view, at, page, 0, number, pageEnd);
   }
@@ -78,15 +78,18 @@ export function checkBranch(
   number: number,
   pageEnd: number,
 ): void {
-  const count = view.getUint16(at + TREE_ENTRY_COUNT, true);
-  const start = view.getUint16(at + TREE_HEAP_START, true) << 1;
+  const kind = view.getUint32(at + PAGE_TYPE, true);
+  const heap = view.getUint32(at + TREE_HEAP_START, true);
+  const count = kind >>> 16;
+  const start = (heap & 0xffff) << 1;
   if (
     view.getUint32(at + PAGE_NUMBER, true) !== page ||
-    view.getUint16(at + PAGE_TYPE, true) !== (PAGE_TYPE_BRANCH | (level << 8)) ||
-    getUint53(view, at + PAGE_TRANSACTION) > number ||
+    (kind & 0xffff) !== (PAGE_TYPE_BRANCH | (level << 8)) ||
     count === 0 ||
     TREE_SLOTS + count * BRANCH_SLOT_SIZE > start ||
-    start > pageEnd - view.getUint16(at + TREE_PREFIX_LENGTH, true)
+    start > pageEnd - (heap >>> 16) ||
+    view.getUint32(at + PAGE_TRANSACTION, true) > number ||
+    (view.getUint32(at + PAGE_TRANSACTION + 4, true) !== 0 && getUint53(view, at + PAGE_TRANSACTION) > number)
   ) {
     throw headerDamage(view, at, page, level, number, pageEnd);
   }

@@ -19,6 +19,7 @@ import {
   entryCount,
   garbage,
   heapStart,
+  heapTop,
   LAST_INSERT_NONE,
   lastInsert,
   prefixLength,
@@ -198,6 +199,9 @@ interface Division {
   /** Item that is new. */
   readonly slot: number;
   readonly itemCount: number;
+  /** Bytes all items take with this prefix, and those of the left piece once the cut is chosen. */
+  readonly size: number;
+  leftSize: number;
 }
 
 /** Divides a full leaf, to which the pending entry is added, in two. */
@@ -217,7 +221,9 @@ function splitLeaf(path: TreePath, slot: number): void {
     return;
   }
   const prefix = prefixLength(window.view, at);
-  const division: Division = { window, at, prefix, slot, itemCount: count + 1 };
+  const used = heapTop(path.pages.pageEnd, prefix) - heapStart(window.view, at) - garbage(window.view, at);
+  const size = used + count * LEAF_SLOT_SIZE + leafEntrySize(path.entry.key.length - prefix, path.entry.length);
+  const division: Division = { window, at, prefix, slot, itemCount: count + 1, size, leftSize: 0 };
   const cut = chooseCut(path, division);
   const right = path.writer.take();
   const separator = path.separator;
@@ -255,20 +261,21 @@ function itemsSize(path: TreePath, division: Division, from: number, to: number,
 
 /** The first item of the right piece: the pieces get as equal as can be, or leave ascending input room behind it. */
 function chooseCut(path: TreePath, division: Division): number {
-  const { window, at, prefix, slot, itemCount } = division;
-  const total = itemsSize(path, division, 0, itemCount, prefix);
+  const { window, at, prefix, slot, itemCount, size } = division;
+  const room = path.roomFor(prefix);
   if (slot > 0 && slot + 1 < itemCount && lastInsert(window.view, at) === slot - 1) {
-    const left = itemsSize(path, division, 0, slot + 1, prefix);
-    if (left <= path.roomFor(prefix) && total - left <= path.roomFor(prefix)) return slot + 1;
+    division.leftSize = itemsSize(path, division, 0, slot + 1, prefix);
+    if (division.leftSize <= room && size - division.leftSize <= room) return slot + 1;
   }
   let cut = 1;
   let left = itemsSize(path, division, 0, 1, prefix);
   while (cut + 1 < itemCount) {
-    const size = itemsSize(path, division, cut, cut + 1, prefix);
-    if (Math.max(left + size, total - left - size) >= Math.max(left, total - left)) break;
-    left += size;
+    const next = left + itemsSize(path, division, cut, cut + 1, prefix);
+    if (Math.max(next, size - next) >= Math.max(left, size - left)) break;
+    left = next;
     cut++;
   }
+  division.leftSize = left;
   return cut;
 }
 
@@ -284,7 +291,11 @@ function buildPiece(
   guaranteed: number,
 ): void {
   const { window, at, slot } = division;
-  const fits = (prefix: number): boolean => itemsSize(path, division, from, to, prefix) <= path.roomFor(prefix);
+  const size = from === 0 ? division.leftSize : division.size - division.leftSize;
+  // With a longer prefix the items take no more than with the old one, which is most often proof enough.
+  const fits = (prefix: number): boolean =>
+    (prefix >= division.prefix && size <= path.roomFor(prefix)) ||
+    itemsSize(path, division, from, to, prefix) <= path.roomFor(prefix);
   loadItem(path, division, from, path.first);
   loadItem(path, division, to - 1, path.last);
   const shared = sharedPrefix(path.first, path.last);

@@ -10,6 +10,7 @@ import {
   LEAF_META_VALUE_NOT_ASCII,
   LEAF_SLOT_CELL,
   leafSlotAt,
+  leafValueAt,
   VALUE_KIND_INLINE,
   valueKind,
 } from "../format/leaf.ts";
@@ -22,8 +23,9 @@ import {
   overflowValueSize,
 } from "../format/overflow.ts";
 import { describePage, PAGE_TYPE_OVERFLOW, pageLevel, pageNumber, pageTransaction, pageType } from "../format/page.ts";
+import { TREE_HEAP_START } from "../format/tree-page.ts";
 import type { PageBounds, Pages, Window } from "../pager/pages.ts";
-import { checkCell } from "./checks.ts";
+import { cellDamage, checkCell } from "./checks.ts";
 
 /** What a re-seatable object holds before it is seated. */
 export const NO_WINDOW: Window = { view: new DataView(new ArrayBuffer(0)), bytes: Buffer.alloc(0) };
@@ -46,19 +48,29 @@ export class ValuePlace {
    */
   locate(pages: Pages, bounds: PageBounds, window: Window, at: number, slot: number): void {
     const view = window.view;
-    checkCell(view, at, slot, pages.pageEnd);
     const word = view.getUint32(leafSlotAt(at, slot) + LEAF_SLOT_CELL, true);
-    const cellAt = at + (word & 0xffff);
+    const heap = view.getUint32(at + TREE_HEAP_START, true);
+    const heapEnd = pages.pageEnd - (heap >>> 16);
+    const offset = word & 0xffff;
     const meta = word >>> 16;
-    const valueAt = cellAt + LEAF_CELL_SUFFIX + (meta & LEAF_META_SUFFIX_LENGTH);
+    const valueOffset = offset + LEAF_CELL_SUFFIX + (meta & LEAF_META_SUFFIX_LENGTH);
+    if (offset < (heap & 0xffff) << 1 || valueOffset > heapEnd) throw cellDamage(view, at, slot, pages.pageEnd);
+    const length = view.getUint16(at + offset, true);
+    if (valueOffset + length > heapEnd) throw cellDamage(view, at, slot, pages.pageEnd);
     this.ascii = (meta & LEAF_META_VALUE_NOT_ASCII) === 0;
     if (valueKind(meta) === VALUE_KIND_INLINE) {
       this.window = window;
-      this.at = valueAt;
-      this.length = view.getUint16(cellAt, true);
+      this.at = at + valueOffset;
+      this.length = length;
       this.run = 0;
-      return;
+    } else {
+      this.#locateRun(pages, bounds, view, at, slot);
     }
+  }
+
+  #locateRun(pages: Pages, bounds: PageBounds, view: DataView, at: number, slot: number): void {
+    checkCell(view, at, slot, pages.pageEnd);
+    const valueAt = leafValueAt(view, at, slot);
     const page = view.getUint32(valueAt + OVERFLOW_REFERENCE_PAGE, true);
     const size = view.getUint32(valueAt + OVERFLOW_REFERENCE_VALUE_SIZE, true);
     checkRun(pages, bounds, page, size);
