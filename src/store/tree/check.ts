@@ -5,6 +5,7 @@
 import { CorruptionError } from "../../errors.ts";
 import { branchChild, branchHead, branchSeparator, branchSuffixLength } from "../format/branch.ts";
 import {
+  LEAF_CELL_SUFFIX,
   LEAF_META_SUFFIX_NOT_ASCII,
   LEAF_META_VALUE_NOT_ASCII,
   leafCell,
@@ -166,7 +167,7 @@ class Walk {
         const suffix = leafSuffixLength(view, at, slot);
         const cell = leafCell(view, at, slot);
         cells.push(cell, leafCellSize(suffix, leafValueLength(view, at, slot)));
-        const head = headOf(view, at + cell + 2, suffix);
+        const head = headOf(view, at + cell + LEAF_CELL_SUFFIX, suffix);
         if (leafHead(view, at, slot) !== head) {
           this.#onProblem(page, `head ${head} in slot ${slot}`, String(leafHead(view, at, slot)));
         }
@@ -181,7 +182,7 @@ class Walk {
   #text(page: number, window: Window, at: number, slot: number, flags: number): void {
     const view = window.view;
     const meta = leafMeta(view, at, slot);
-    const suffixAt = at + leafCell(view, at, slot) + 2;
+    const suffixAt = at + leafCell(view, at, slot) + LEAF_CELL_SUFFIX;
     const notAscii = hasNonAscii(window.bytes, suffixAt, leafSuffixLength(view, at, slot));
     if (notAscii !== ((meta & LEAF_META_SUFFIX_NOT_ASCII) !== 0)) {
       this.#onProblem(page, `the right text bit of the key in slot ${slot}`, "the wrong one");

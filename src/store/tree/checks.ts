@@ -7,7 +7,7 @@
  * damaged file can send a search in a circle.
  */
 import { CorruptionError, StoreError } from "../../errors.ts";
-import { BRANCH_SLOT_SIZE, branchSlotAt } from "../format/branch.ts";
+import { BRANCH_SLOT_SEPARATOR, BRANCH_SLOT_SIZE, branchSlotAt } from "../format/branch.ts";
 import {
   LEAF_CELL_SUFFIX,
   LEAF_META_SUFFIX_LENGTH,
@@ -167,7 +167,7 @@ export function separatorDamage(view: DataView, at: number, slot: number, pageEn
   return new CorruptionError(
     pageNumber(view, at),
     `the separator of slot ${slot} inside the heap from ${heapStart(view, at)} to ${heapEnd}`,
-    `word ${view.getUint32(branchSlotAt(at, slot) + 8, true)}`,
+    `word ${view.getUint32(branchSlotAt(at, slot) + BRANCH_SLOT_SEPARATOR, true)}`,
   );
 }
 

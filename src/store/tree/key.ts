@@ -121,7 +121,7 @@ export function sharedLength(left: KeyBuffer, right: KeyBuffer): number {
 }
 
 /** A character has at most this many continuation bytes in UTF-8. */
-const CONTINUATION_MAX = 3;
+export const CONTINUATION_MAX = 3;
 
 /**
  * The greatest prefix not above `length` that does not end inside a UTF-8 character of `key`: otherwise prefix and

@@ -7,11 +7,8 @@
  */
 import { CorruptionError } from "../../errors.ts";
 import { prefixLength } from "../format/tree-page.ts";
-import { type KeyBuffer, sharedLength, wholeCharacters } from "./key.ts";
+import { CONTINUATION_MAX, type KeyBuffer, sharedLength, wholeCharacters } from "./key.ts";
 import type { TreePath } from "./path.ts";
-
-/** In UTF-8 a character has at most this many continuation bytes. */
-const CONTINUATION_MAX = 3;
 
 /** Bytes of the prefix of a page that a key shares, not ending inside a character of either. */
 export function sharedWithPage(path: TreePath, page: number, key: KeyBuffer): number {

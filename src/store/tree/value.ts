@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { CorruptionError } from "../../errors.ts";
 import {
   LEAF_CELL_SUFFIX,
+  LEAF_CELL_VALUE_LENGTH,
   LEAF_META_SUFFIX_LENGTH,
   LEAF_META_VALUE_NOT_ASCII,
   LEAF_SLOT_CELL,
@@ -55,7 +56,7 @@ export class ValuePlace {
     const meta = word >>> 16;
     const valueOffset = offset + LEAF_CELL_SUFFIX + (meta & LEAF_META_SUFFIX_LENGTH);
     if (offset < (heap & 0xffff) << 1 || valueOffset > heapEnd) throw cellDamage(view, at, slot, pages.pageEnd);
-    const length = view.getUint16(at + offset, true);
+    const length = view.getUint16(at + offset + LEAF_CELL_VALUE_LENGTH, true);
     if (valueOffset + length > heapEnd) throw cellDamage(view, at, slot, pages.pageEnd);
     this.ascii = (meta & LEAF_META_VALUE_NOT_ASCII) === 0;
     if (valueKind(meta) === VALUE_KIND_INLINE) {

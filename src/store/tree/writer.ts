@@ -8,7 +8,7 @@
  * other wrongly. `failed` says so; every further operation is refused until `restore` goes back to an earlier root,
  * whose pages no operation since has changed in place.
  */
-import { assert } from "../../errors.ts";
+import { assert, CorruptionError } from "../../errors.ts";
 import { branchChild } from "../format/branch.ts";
 import {
   fitsInline,
@@ -74,7 +74,9 @@ export class TreeWriter {
 
   /** Goes back to an earlier root. What was written since is no longer referred to; giving it up is the pager's matter. */
   restore(tree: TreeRoot): void {
-    assert(tree.level < DEPTH_MAX, "depth within its limit");
+    if (tree.level >= DEPTH_MAX) {
+      throw new CorruptionError(tree.root, `a tree of at most ${DEPTH_MAX} levels`, `level ${tree.level}`);
+    }
     const path = this.#path;
     path.root = tree.root;
     path.level = tree.level;
