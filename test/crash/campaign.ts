@@ -3,25 +3,23 @@
  * transaction; now and then the store goes on from what a power loss left.
  */
 import { assert } from "../../src/errors.ts";
-import type { CommitMutant } from "../recorder/commit-job.ts";
 import { Machine } from "../recorder/machine.ts";
 import type { SimulatedProcess } from "../recorder/process.ts";
 import { Dice } from "../support/dice.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, promised, Violation } from "./engine.ts";
 import { examineImage, INTERNAL, OPTIONS, STORE_PATH, type TextStore } from "./examine.ts";
 import { type Change, changed, History, STATE_KEY } from "./history.ts";
+import { apply, Workload } from "./workload.ts";
 
 export interface CampaignOptions {
   readonly engine: Engine;
   readonly seed: number;
   /** It ends once so many images were opened. */
   readonly images: number;
-  readonly mutants?: readonly CommitMutant[];
 }
 
 /** Processes that take turns in writing. */
 const WRITERS = 2;
-const KEYS = 60;
 
 export class Campaign {
   images = 0;
@@ -29,13 +27,16 @@ export class Campaign {
   powerLosses = 0;
   readonly #options: CampaignOptions;
   readonly #dice: Dice;
+  readonly #workload: Workload;
   #history = new History();
+  #violation: Violation | undefined;
   #machine: Machine;
   #writers: { process: SimulatedProcess; store: TextStore }[] = [];
 
   constructor(options: CampaignOptions) {
     this.#options = options;
     this.#dice = new Dice(options.seed);
+    this.#workload = new Workload(this.#dice);
     this.#machine = new Machine({ seed: this.#dice.seed() });
     this.#openAll();
   }
@@ -49,6 +50,7 @@ export class Campaign {
       this.#history.acknowledge();
       this.commits++;
       this.#crash();
+      if (this.#violation !== undefined) throw this.#violation;
       if (this.#dice.chance(0.04)) await this.#losePower();
       else if (this.#dice.chance(0.05)) this.#reopen();
     }
@@ -59,7 +61,7 @@ export class Campaign {
   #openAll(): void {
     for (let i = 0; i < WRITERS; i++) {
       const process = this.#machine.process(`writer ${i}`);
-      for (const mutant of this.#options.mutants ?? []) process.mutants.add(mutant);
+      for (const mutant of this.#options.engine.commitMutants) process.mutants.add(mutant);
       const store = this.#options.engine.openStore<string, string>(process, STORE_PATH, OPTIONS, INTERNAL);
       process.onPause = (pause) => {
         if (pause === "commit: published") this.#history.acknowledge();
@@ -86,8 +88,18 @@ export class Campaign {
     this.#openAll();
   }
 
-  /** What a power loss now could leave must be in order. */
+  /** What a power loss now could leave must be in order. Called from hooks, so what is not is told by `run`. */
   #crash(): void {
+    if (this.#violation !== undefined) return;
+    try {
+      this.#openImages();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.#violation = error;
+    }
+  }
+
+  #openImages(): void {
     const point = this.#machine.crashPoint();
     for (let i = this.#dice.between(1, 2); i > 0; i--) {
       const image = point.image(this.#dice.seed(), {
@@ -121,7 +133,7 @@ export class Campaign {
   }
 
   #nextCommit(): { changes: Change[]; index: number } {
-    const changes: Change[] = this.#changes();
+    const changes = this.#workload.next();
     const latest = this.#history.latest;
     const index = this.#history.begin((next) => changed(latest, changes, next));
     changes.push({ kind: "put", key: STATE_KEY, value: String(index) });
@@ -130,12 +142,14 @@ export class Campaign {
 
   #commitSync(store: TextStore): void {
     const { changes } = this.#nextCommit();
-    store.transactionSync((transaction) => {
-      for (const change of changes) {
-        apply(transaction, [change]);
-        if (this.#dice.chance(0.05)) this.#crash();
-      }
-    });
+    promised("a commit", () =>
+      store.transactionSync((transaction) => {
+        for (const change of changes) {
+          apply(transaction, [change]);
+          if (this.#dice.chance(0.05)) this.#crash();
+        }
+      }),
+    );
   }
 
   /** The same as plain asynchronous writes and transactions, some of which are undone. */
@@ -149,64 +163,19 @@ export class Campaign {
       else if (change.kind === "delete") outcomes.push(store.delete(change.key));
       else outcomes.push(store.clear());
     }
-    await Promise.all(outcomes);
+    await Promise.all(outcomes).catch((error: unknown) => {
+      throw new Violation(`an asynchronous commit: ${String(error)}`, { cause: error });
+    });
   }
 
   async #abandon(store: TextStore): Promise<void> {
     const reason = new Error("abandoned");
-    const changes = this.#changes();
+    const changes = this.#workload.next();
     const outcome = store.transaction((transaction) => {
       apply(transaction, changes);
       throw reason;
     });
     const error: unknown = await outcome.catch((thrown: unknown) => thrown);
     assert(error === reason, `an abandoned transaction rejects with its own reason, not ${String(error)}`);
-  }
-
-  #changes(): Change[] {
-    const dice = this.#dice;
-    const shape = dice.weighted({ one: 6, few: 6, many: 2, deletions: 3, overflow: 3, clear: 1 });
-    switch (shape) {
-      case "one":
-        return [this.#put(200)];
-      case "few":
-        return Array.from({ length: dice.between(2, 6) }, () => (dice.chance(0.3) ? this.#delete() : this.#put(900)));
-      case "many":
-        return Array.from({ length: dice.between(10, 40) }, () => this.#put(1200));
-      case "deletions":
-        return Array.from({ length: dice.between(1, 20) }, () => this.#delete());
-      case "overflow":
-        return [this.#put(30_000), ...(dice.coin() ? [this.#put(12_000)] : [])];
-      case "clear":
-        return [...(dice.coin() ? [this.#put(3000)] : []), { kind: "clear" }, ...(dice.coin() ? [this.#put(300)] : [])];
-    }
-  }
-
-  #key(): string {
-    const number = this.#dice.below(KEYS);
-    return number % 3 === 0 ? `a key with a long beginning ${number}` : `k${number}`;
-  }
-
-  #put(sizeMax: number): Change {
-    const text = `${this.#dice.u32()} `;
-    return { kind: "put", key: this.#key(), value: text.repeat(1 + this.#dice.below(sizeMax / text.length)) };
-  }
-
-  #delete(): Change {
-    return { kind: "delete", key: this.#key() };
-  }
-}
-
-interface Writes {
-  put(key: string, value: string): void;
-  delete(key: string): boolean;
-  clear(): void;
-}
-
-export function apply(writes: Writes, changes: readonly Change[]): void {
-  for (const change of changes) {
-    if (change.kind === "put") writes.put(change.key, change.value);
-    else if (change.kind === "delete") writes.delete(change.key);
-    else writes.clear();
   }
 }

@@ -1,0 +1,57 @@
+/** Processes that act between any two steps of another one's commit, by the hooks of the simulated machine. */
+import { describe, test } from "vitest";
+import { seedOfRun } from "../support/dice.ts";
+import { REAL_ENGINE } from "./engine.ts";
+import { killedOnFreshStore, openerKilled, writerKilledOtherGoesOn, writerKilledStoreReopened } from "./kills.ts";
+import {
+  deadReaderLetsGo,
+  openerAmongOthers,
+  readerPinsAtStep,
+  unpinnedReaderAtStep,
+  writerCommitsAtPin,
+  writersTakeTurns,
+} from "./readers.ts";
+import { WRITE_STEPS } from "./scene.ts";
+
+const OPEN_STEPS = ["open: presence taken", "open: coordination ready"] as const;
+const PIN_STEPS = ["pin: record read", "pin: slot stored", "pin: settled"] as const;
+
+describe("a reader keeps its snapshot while the writer reuses freed pages", () => {
+  test.each(WRITE_STEPS)("if it pins at %s", (step) => readerPinsAtStep(REAL_ENGINE, step, seedOfRun()));
+
+  test.each(PIN_STEPS)("if the writer commits at %s", (step) => {
+    for (const commits of [1, 2, 3, 5, 9]) writerCommitsAtPin(REAL_ENGINE, step, commits, seedOfRun());
+  });
+
+  test.each(WRITE_STEPS)("if it may not pin and reads at %s", (step) => {
+    unpinnedReaderAtStep(REAL_ENGINE, step, seedOfRun());
+  });
+
+  test("if a third process opens the store", () => openerAmongOthers(REAL_ENGINE, seedOfRun()));
+});
+
+test("a reader that died holds nothing", () => deadReaderLetsGo(REAL_ENGINE, seedOfRun()));
+
+describe("a second writer has its turn after the first", () => {
+  test.each(WRITE_STEPS)("though it tries at %s", (step) => writersTakeTurns(REAL_ENGINE, step, seedOfRun()));
+});
+
+describe("a writer killed leaves nothing to repair", () => {
+  test.each(WRITE_STEPS)("at %s, another process going on", (step) => {
+    return writerKilledOtherGoesOn(REAL_ENGINE, step, seedOfRun());
+  });
+
+  test.each(WRITE_STEPS)("at %s, another process opening the store", (step) => {
+    return writerKilledStoreReopened(REAL_ENGINE, step, seedOfRun());
+  });
+
+  test.each(WRITE_STEPS)("at %s of the first commit ever", (step) => {
+    killedOnFreshStore(REAL_ENGINE, step, seedOfRun());
+  });
+
+  describe.each(OPEN_STEPS)("nor do openers killed at %s", (openStep) => {
+    test.each(WRITE_STEPS)("after a writer killed at %s", (writerStep) => {
+      return openerKilled(REAL_ENGINE, writerStep, openStep, seedOfRun());
+    });
+  });
+});
