@@ -7,7 +7,7 @@ import { KEY_TARGET_SIZE, type Key } from "../../src/store/codec/key.ts";
 import * as kinds from "../../src/store/codec/kinds.ts";
 
 /** Normative for the bytes of keys and values. */
-const DOCUMENT = new URL("../../docs/format-encodings.md", import.meta.url);
+const DOCUMENT = new URL("../../docs/FORMAT.md", import.meta.url);
 
 /** The cells of all table rows of a section. */
 function rows(section: string): string[][] {

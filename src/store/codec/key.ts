@@ -1,5 +1,5 @@
 /**
- * Keys and what every key encoding offers. docs/format-encodings.md is normative for the bytes.
+ * Keys and what every key encoding offers. docs/FORMAT.md is normative for the bytes.
  *
  * A tree compares encoded keys byte by byte and nothing else, so an encoding is an order. A page keeps the bytes its keys
  * share once, as the page prefix, which never ends inside a UTF-8 character but may end anywhere else.

@@ -1,4 +1,4 @@
-/** Writes keys of the encoding "ordered". docs/format-encodings.md is normative. */
+/** Writes keys of the encoding "ordered". docs/FORMAT.md is normative. */
 import type { Buffer } from "node:buffer";
 import { types } from "node:util";
 import { KEY_SIZE_MAX } from "../format/limits.ts";

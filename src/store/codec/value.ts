@@ -1,5 +1,5 @@
 /**
- * Values and what every value encoding offers. docs/format-encodings.md is normative for the bytes.
+ * Values and what every value encoding offers. docs/FORMAT.md is normative for the bytes.
  *
  * An encoder leaves its result in place of returning it, so that a put of a small value allocates nothing.
  */
