@@ -5,7 +5,7 @@
  * two ends. Over a transaction's own tree, which may change between two steps, it seeks again from the last key it gave.
  */
 import { assert } from "../errors.ts";
-import type { KeyCodec, KeyDecoder } from "./codec/key.ts";
+import type { KeyDecoder } from "./codec/key.ts";
 import type { ValueCodec } from "./codec/value.ts";
 import {
   LEAF_CELL_SUFFIX,
@@ -20,9 +20,10 @@ import {
 import { prefixLength } from "./format/tree-page.ts";
 import type { Pages } from "./pager/pages.ts";
 import { isEmpty, type Range, seekBeforeLower, seekLower, seekPastUpper, seekUpper } from "./range.ts";
+import type { ReadTools, Walk } from "./read-tools.ts";
 import { faultError, type Source } from "./source.ts";
 import { checkCell } from "./tree/checks.ts";
-import { Cursor } from "./tree/cursor.ts";
+import type { Cursor } from "./tree/cursor.ts";
 import { KeyBuffer } from "./tree/key.ts";
 
 /** What an iterator needs of the object that made it. */
@@ -46,11 +47,15 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
   readonly #attach: (user: object) => RangeHost;
   readonly #range: Range;
   readonly #part: Part;
-  readonly #keys: KeyDecoder<K>;
+  readonly #tools: ReadTools<K, V>;
   readonly #values: ValueCodec<V>;
   readonly #valuesAreText: boolean;
-  readonly #cursor = new Cursor();
+  readonly #reverse: boolean;
+  /** From the first step to the end. */
   #host: RangeHost | undefined;
+  #walk: Walk<K> | undefined;
+  #cursor: Cursor;
+  #keys: KeyDecoder<K>;
   #over: boolean;
   #left: number;
   #version = 0;
@@ -68,18 +73,20 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
 
   constructor(
     attach: (user: object) => RangeHost,
+    tools: ReadTools<K, V>,
     range: Range,
     part: Part,
-    codec: KeyCodec<K>,
-    values: ValueCodec<V>,
     changing: boolean,
   ) {
     this.#attach = attach;
+    this.#tools = tools;
     this.#range = range;
     this.#part = part;
-    this.#keys = codec.decoder();
-    this.#values = values;
-    this.#valuesAreText = part === "entry" && values.isText;
+    this.#values = tools.valueCodec;
+    this.#valuesAreText = part === "entry" && tools.valueCodec.isText;
+    this.#reverse = range.reverse;
+    this.#cursor = tools.noWalk.cursor;
+    this.#keys = tools.noWalk.keys;
     this.#left = range.limit;
     this.#over = range.limit === 0 || isEmpty(range);
     this.#lastKey = changing ? new KeyBuffer() : undefined;
@@ -92,13 +99,13 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
   next(): IteratorResult<T, undefined> {
     if (this.#over) return DONE;
     try {
-      if (!this.#toEntry()) {
+      if (this.#left === 0 || !this.#toEntry()) {
         this.#finish();
         return DONE;
       }
       const value = this.#decode();
       if (this.#lastKey !== undefined) this.#remember(this.#lastKey);
-      this.#cursor.slot += this.#range.reverse ? -1 : 1;
+      this.#cursor.slot += this.#reverse ? -1 : 1;
       this.#left--;
       return { done: false, value };
     } catch (error) {
@@ -119,31 +126,48 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
 
   #finish(): void {
     this.#over = true;
-    this.#cursor.close();
     this.#host?.release();
     this.#host = undefined;
+    if (this.#walk === undefined) return;
+    this.#tools.giveBack(this.#walk);
+    this.#walk = undefined;
+    this.#tools.keep(this);
   }
 
   /** Brings the cursor to the entry to give next. */
   #toEntry(): boolean {
-    if (this.#left === 0) return false;
-    if (this.#host === undefined) {
-      this.#host = this.#attach(this);
-      this.#pageEnd = this.#host.pages.pageEnd;
-      if (!this.#seek(this.#host)) return false;
+    const host = this.#host;
+    if (host === undefined) {
+      if (!this.#begin()) return false;
     } else {
       // Asked at every step: after close the mapped bytes are gone, and indexing them would not even throw.
-      this.#host.source();
-      if (this.#version !== this.#host.version() && !this.#seek(this.#host)) return false;
+      host.source();
+      if (this.#version !== host.version() && !this.#seek(host)) return false;
     }
     const cursor = this.#cursor;
-    const step = this.#range.reverse ? -1 : 1;
-    while ((this.#stop - cursor.slot) * step <= 0) {
-      if (cursor.page === this.#endPage) return false;
-      if (!(step > 0 ? cursor.nextLeaf() : cursor.previousLeaf())) return false;
-      this.#enterLeaf();
+    if (this.#reverse) {
+      while (cursor.slot <= this.#stop) {
+        if (cursor.page === this.#endPage || !cursor.previousLeaf()) return false;
+        this.#enterLeaf();
+      }
+    } else {
+      while (cursor.slot >= this.#stop) {
+        if (cursor.page === this.#endPage || !cursor.nextLeaf()) return false;
+        this.#enterLeaf();
+      }
     }
     return true;
+  }
+
+  #begin(): boolean {
+    const host = this.#attach(this);
+    this.#host = host;
+    const walk = this.#tools.takeWalk();
+    this.#walk = walk;
+    this.#cursor = walk.cursor;
+    this.#keys = walk.keys;
+    this.#pageEnd = host.pages.pageEnd;
+    return this.#seek(host);
   }
 
   /** Seats the cursor on the first entry to give, and finds out where the range ends. */
@@ -152,7 +176,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     const source = host.source();
     this.#version = host.version();
     this.#decodedPage = -1;
-    const key = new KeyBuffer();
+    const { key } = this.#tools;
     const cursor = this.#cursor;
     // The end first, for the cursor stays on the entry that is looked up last.
     cursor.open(host.pages, source.bounds, source.tree);
@@ -170,7 +194,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
 
   #enterLeaf(): void {
     const cursor = this.#cursor;
-    if (this.#range.reverse) this.#stop = cursor.page === this.#endPage ? this.#endSlot : -1;
+    if (this.#reverse) this.#stop = cursor.page === this.#endPage ? this.#endSlot : -1;
     else this.#stop = cursor.page === this.#endPage ? this.#endSlot : cursor.count;
   }
 
@@ -188,6 +212,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
   }
 
   #decode(): T {
+    const keys = this.#keys;
     const { window, at, slot, page } = this.#cursor;
     const { view, bytes } = window;
     checkCell(view, at, slot, this.#pageEnd);
@@ -199,18 +224,19 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     if (this.#part === "value") return this.#checked(this.#value(meta, cell, suffixAt + suffix)) as T;
     if (page !== this.#decodedPage) {
       const prefix = prefixLength(view, at);
-      this.#keys.startPage(bytes, at + this.#pageEnd - prefix, prefix, page);
+      keys.startPage(bytes, at + this.#pageEnd - prefix, prefix, page);
       this.#decodedPage = page;
     }
     if (this.#part === "key") {
-      return this.#checked(this.#keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0)) as T;
+      return this.#checked(keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0)) as T;
     }
     const allAscii = (meta & (LEAF_META_SUFFIX_NOT_ASCII | LEAF_META_VALUE_NOT_ASCII)) === 0;
     if (this.#valuesAreText && allAscii && valueKind(meta) === VALUE_KIND_INLINE) {
-      const key = this.#keys.keyWithText(suffixAt, suffix, view.getUint16(cell, true));
-      return this.#checked([key, this.#values.fromText(this.#keys.text)]) as T;
+      const entry: [K, unknown] = keys.keyWithText(suffixAt, suffix, view.getUint16(cell, true));
+      entry[1] = this.#values.fromText(entry[1] as string);
+      return this.#checked(entry) as T;
     }
-    const key = this.#keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0);
+    const key = keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0);
     return this.#checked([key, this.#value(meta, cell, suffixAt + suffix)]) as T;
   }
 

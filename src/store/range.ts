@@ -1,11 +1,12 @@
 /** Ranges over the entries of a tree: what users ask for, the bounds that makes in encoded bytes, and where they lie. */
 import { StoreError } from "../errors.ts";
+import { copyBytes } from "./codec/bytes.ts";
 import type { KeyCodec } from "./codec/key.ts";
 import type { Pages } from "./pager/pages.ts";
 import type { Source } from "./source.ts";
 import { countEntries } from "./tree/count.ts";
 import { Cursor } from "./tree/cursor.ts";
-import { KeyBuffer } from "./tree/key.ts";
+import type { KeyBuffer } from "./tree/key.ts";
 
 /** Which entries, in which order. Without bounds: all. `prefix` may be combined with the other bounds. */
 export interface RangeOptions<K> {
@@ -42,8 +43,11 @@ export interface Range {
 
 const KNOWN_OPTIONS: readonly string[] = ["gt", "gte", "lt", "lte", "prefix", "reverse", "limit"];
 
-/** @throws StoreError OPTION for an unknown or contradictory option, BOUND for a bound that can't be a key */
-export function parseRange<K>(codec: KeyCodec<K>, options: RangeOptions<K> | undefined): Range {
+/**
+ * @param buffer where bounds are encoded
+ * @throws StoreError OPTION for an unknown or contradictory option, BOUND for a bound that can't be a key
+ */
+export function parseRange<K>(codec: KeyCodec<K>, buffer: KeyBuffer, options: RangeOptions<K> | undefined): Range {
   if (options === undefined) return { lower: undefined, upper: undefined, reverse: false, limit: Infinity };
   if (options === null || typeof options !== "object")
     throw new StoreError("OPTION", "range options must be an object");
@@ -61,11 +65,19 @@ export function parseRange<K>(codec: KeyCodec<K>, options: RangeOptions<K> | und
   if (gt !== undefined && gte !== undefined) throw new StoreError("OPTION", "a range takes gt or gte, not both");
   if (lt !== undefined && lte !== undefined) throw new StoreError("OPTION", "a range takes lt or lte, not both");
   let lower =
-    gt !== undefined ? encodeBound(codec, "gt", gt) : gte !== undefined ? encodeBound(codec, "gte", gte) : undefined;
+    gt !== undefined
+      ? encodeBound(codec, buffer, "gt", gt)
+      : gte !== undefined
+        ? encodeBound(codec, buffer, "gte", gte)
+        : undefined;
   let upper =
-    lt !== undefined ? encodeBound(codec, "lt", lt) : lte !== undefined ? encodeBound(codec, "lte", lte) : undefined;
+    lt !== undefined
+      ? encodeBound(codec, buffer, "lt", lt)
+      : lte !== undefined
+        ? encodeBound(codec, buffer, "lte", lte)
+        : undefined;
   if (prefix !== undefined) {
-    const first = encodeBound(codec, "prefix", prefix);
+    const first = encodeBound(codec, buffer, "prefix", prefix);
     const after = successor(first.bytes);
     if (lower === undefined || Buffer.compare(lower.bytes, first.bytes) < 0) lower = first;
     if (after !== undefined && (upper === undefined || Buffer.compare(after, upper.bytes) <= 0))
@@ -74,11 +86,16 @@ export function parseRange<K>(codec: KeyCodec<K>, options: RangeOptions<K> | und
   return { lower, upper, reverse: reverse === true, limit: limit ?? Infinity };
 }
 
-function encodeBound<K>(codec: KeyCodec<K>, name: "gt" | "gte" | "lt" | "lte" | "prefix", key: K): Bound {
-  const target = new KeyBuffer().bytes;
+function encodeBound<K>(
+  codec: KeyCodec<K>,
+  buffer: KeyBuffer,
+  name: "gt" | "gte" | "lt" | "lte" | "prefix",
+  key: K,
+): Bound {
+  const target = buffer.bytes;
   try {
     const length = name === "prefix" ? codec.encodePrefix(key, target) : codec.encode(key, target);
-    return { bytes: target.subarray(0, length), inclusive: name === "gte" || name === "lte" || name === "prefix" };
+    return { bytes: copyBytes(target, 0, length), inclusive: name === "gte" || name === "lte" || name === "prefix" };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     throw new StoreError("BOUND", `${name}: ${error.message}`, { cause: error });
@@ -122,10 +139,9 @@ export function seekUpper(cursor: Cursor, key: KeyBuffer, bound: Bound | undefin
 }
 
 /** Entries in the range. Counts by leaf, not by entry. */
-export function countRange(pages: Pages, source: Source, range: Range): number {
+export function countRange(pages: Pages, source: Source, key: KeyBuffer, range: Range): number {
   if (range.limit === 0) return 0;
   if (range.lower === undefined && range.upper === undefined) return Math.min(source.tree.entryCount, range.limit);
-  const key = new KeyBuffer();
   const from = new Cursor();
   const to = new Cursor();
   from.open(pages, source.bounds, source.tree);

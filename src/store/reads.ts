@@ -1,25 +1,8 @@
 /** The reads that a store, a snapshot and a transaction have in common. */
-import type { KeyCodec } from "./codec/key.ts";
-import type { ValueCodec } from "./codec/value.ts";
-import type { Pages } from "./pager/pages.ts";
 import { countRange, parseRange, type RangeOptions } from "./range.ts";
 import { type Part, type RangeHost, RangeIterator } from "./range-iterator.ts";
+import type { ReadTools } from "./read-tools.ts";
 import { faultError, type Source } from "./source.ts";
-import { KeyBuffer } from "./tree/key.ts";
-import { Finder } from "./tree/search.ts";
-
-/** What reading takes, shared by all that reads one open store. */
-export interface ReadTools<K, V> {
-  readonly pages: Pages;
-  readonly keyCodec: KeyCodec<K>;
-  readonly valueCodec: ValueCodec<V>;
-  readonly key: KeyBuffer;
-  readonly finder: Finder;
-}
-
-export function readTools<K, V>(pages: Pages, keyCodec: KeyCodec<K>, valueCodec: ValueCodec<V>): ReadTools<K, V> {
-  return { pages, keyCodec, valueCodec, key: new KeyBuffer(), finder: new Finder() };
-}
 
 /** Iterates over entries; a `for … of` loop, a spread, or `next()` by hand. Ends by itself, by `return()` or with `using`. */
 export type Entries<T> = IterableIterator<T> & Disposable;
@@ -96,16 +79,16 @@ export abstract class Reads<K, V> {
   /** How many entries a range has; all of them without one. Counts by page, not by entry. @throws as `entries` */
   count(range?: RangeOptions<K>): number {
     const source = this.source();
-    const { pages, keyCodec } = this.#tools;
-    const count = countRange(pages, source, parseRange(keyCodec, range));
+    const { pages, keyCodec, key } = this.#tools;
+    const count = countRange(pages, source, key, parseRange(keyCodec, key, range));
     if (pages.faults[0] !== 0) throw faultError();
     return count;
   }
 
   #iterate<T>(part: Part, range: RangeOptions<K> | undefined): RangeIterator<T, K, V> {
     this.source();
-    const { keyCodec, valueCodec } = this.#tools;
-    const parsed = parseRange(keyCodec, range);
-    return new RangeIterator<T, K, V>((user) => this.attach(user), parsed, part, keyCodec, valueCodec, this.changing);
+    const tools = this.#tools;
+    const parsed = parseRange(tools.keyCodec, tools.key, range);
+    return new RangeIterator<T, K, V>((user) => this.attach(user), tools, parsed, part, this.changing);
   }
 }

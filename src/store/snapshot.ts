@@ -2,7 +2,8 @@
 import { StoreError } from "../errors.ts";
 import type { Pin } from "./pager/readers.ts";
 import type { RangeHost } from "./range-iterator.ts";
-import { Reads, type ReadTools } from "./reads.ts";
+import type { ReadTools } from "./read-tools.ts";
+import { Reads } from "./reads.ts";
 import type { Source } from "./source.ts";
 
 /** What a snapshot needs of its store. */

@@ -13,7 +13,8 @@ import { Pager } from "./pager/pager.ts";
 import { type Pin, warnForgotten } from "./pager/readers.ts";
 import type { Storage } from "./pager/storage.ts";
 import type { RangeHost } from "./range-iterator.ts";
-import { Reads, type ReadTools, readTools } from "./reads.ts";
+import { ReadTools } from "./read-tools.ts";
+import { Reads } from "./reads.ts";
 import { StoreSnapshot } from "./snapshot.ts";
 import { CatalogReader, type Source } from "./source.ts";
 import { type Stats, storeStats } from "./stats.ts";
@@ -76,7 +77,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
       pager.close();
       throw error;
     }
-    const tools = readTools(pager.pages, codecs.key, codecs.value);
+    const tools = new ReadTools(pager.pages, codecs.key, codecs.value);
     super(tools);
     this.#pager = pager;
     this.#tools = tools;

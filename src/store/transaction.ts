@@ -1,7 +1,8 @@
 /** What a transaction's callback is given: the reads, which see its own writes, and the writes. */
 import { StoreError } from "../errors.ts";
 import type { RangeHost } from "./range-iterator.ts";
-import { Reads, type ReadTools } from "./reads.ts";
+import type { ReadTools } from "./read-tools.ts";
+import { Reads } from "./reads.ts";
 import type { Source } from "./source.ts";
 import { encodeEntry, encodeKey } from "./write-encoding.ts";
 import type { WriteSession } from "./write-session.ts";

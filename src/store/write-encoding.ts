@@ -1,6 +1,6 @@
 /** From a user's key and value to the bytes a tree takes, with the store's limits checked before anything is written. */
 import { StoreError } from "../errors.ts";
-import type { ReadTools } from "./reads.ts";
+import type { ReadTools } from "./read-tools.ts";
 
 /** Encodes the key into `tools.key`. @throws StoreError KEY_TYPE, KEY_SIZE */
 export function encodeKey<K, V>(tools: ReadTools<K, V>, key: K): void {

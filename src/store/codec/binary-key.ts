@@ -40,7 +40,6 @@ export class BinaryKeyCodec implements KeyCodec<Uint8Array> {
 }
 
 class BinaryKeyDecoder implements KeyDecoder<Uint8Array> {
-  text = "";
   #bytes: Buffer = NOTHING;
   #prefixAt = 0;
   #prefixLength = 0;
@@ -55,9 +54,8 @@ class BinaryKeyDecoder implements KeyDecoder<Uint8Array> {
     return joinBytes(this.#bytes, this.#prefixAt, this.#prefixLength, suffixAt, suffixLength);
   }
 
-  keyWithText(suffixAt: number, suffixLength: number, valueLength: number): Uint8Array {
-    this.text = readAscii(this.#bytes, suffixAt + suffixLength, valueLength);
-    return this.key(suffixAt, suffixLength, true);
+  keyWithText(suffixAt: number, suffixLength: number, nextLength: number): [key: Uint8Array, text: string] {
+    return [this.key(suffixAt, suffixLength, true), readAscii(this.#bytes, suffixAt + suffixLength, nextLength)];
   }
 }
 

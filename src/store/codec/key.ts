@@ -60,17 +60,15 @@ export interface KeyCodec<K> {
 
 /** Decodes the keys of one leaf page after another. */
 export interface KeyDecoder<K> {
-  /** The value's text, after `keyWithText`. */
-  readonly text: string;
   /** Moves to a page: its shared prefix is looked at once. `page` is for messages. */
   startPage(bytes: Buffer, prefixAt: number, prefixLength: number, page?: number): void;
   /** The key of an entry of the page. @throws CorruptionError */
   key(suffixAt: number, suffixLength: number, ascii: boolean): K;
   /**
-   * The key, and in `text` the text of the `valueLength` bytes that follow the suffix: read at once where that is faster.
-   * Suffix and value must be known to be ASCII. @throws CorruptionError
+   * The key, and the text of the `nextLength` bytes that follow the suffix, in an array of its own: they are read from
+   * memory together if that is faster. Suffix and text must be known to be ASCII. @throws CorruptionError
    */
-  keyWithText(suffixAt: number, suffixLength: number, valueLength: number): K;
+  keyWithText(suffixAt: number, suffixLength: number, nextLength: number): [key: K, text: string];
 }
 
 /** The error for something that can't be a key. */

@@ -12,17 +12,8 @@ import { type Key, type KeyCodec, type KeyDecoder, keySizeError } from "./key.ts
 import { KIND_STRING } from "./kinds.ts";
 import { OrderedReader } from "./ordered-reader.ts";
 import { loneSurrogateError, writeOrdered } from "./ordered-writer.ts";
-import {
-  isReadAtOnce,
-  LONE_SURROGATE,
-  NO_ROOM,
-  readAscii,
-  readText,
-  readUnknownText,
-  TEXT_LOOP_MAX,
-  writeLongText,
-  writeShortText,
-} from "./text.ts";
+import { PrefixedTexts } from "./prefixed-texts.ts";
+import { LONE_SURROGATE, NO_ROOM, readAscii, readText, TEXT_LOOP_MAX, writeLongText, writeShortText } from "./text.ts";
 
 const NOTHING = Buffer.alloc(0);
 
@@ -80,13 +71,12 @@ export class OrderedKeyCodec implements KeyCodec<Key> {
 }
 
 class OrderedKeyDecoder implements KeyDecoder<Key> {
-  text = "";
   #bytes: Buffer = NOTHING;
   #page = -1;
   #prefixLength = 0;
   /** Whether every key of the page is a string, because the prefix holds the kind byte of strings. */
   #strings = false;
-  #prefixText = "";
+  readonly #texts = new PrefixedTexts();
   /** The page prefix, and after it the suffix of one entry after another. Made when first needed: strings don't. */
   #assembled: Buffer = NOTHING;
   readonly #reader = new OrderedReader(NOTHING);
@@ -97,7 +87,7 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
     this.#prefixLength = prefixLength;
     this.#strings = prefixLength > 0 && bytes[prefixAt] === KIND_STRING;
     if (this.#strings) {
-      this.#prefixText = readUnknownText(bytes, prefixAt + 1, prefixLength - 1);
+      this.#texts.startPage(bytes, prefixAt + 1, prefixLength - 1);
     } else if (prefixLength > 0) {
       this.#checkLength(prefixLength);
       if (this.#assembled.length === 0) this.#assembled = Buffer.allocUnsafeSlow(KEY_SIZE_MAX);
@@ -106,9 +96,7 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
   }
 
   key(suffixAt: number, suffixLength: number, ascii: boolean): Key {
-    if (this.#strings) {
-      return this.#prefixText + readText(this.#bytes, suffixAt, suffixLength, ascii);
-    }
+    if (this.#strings) return this.#texts.read(suffixAt, suffixLength, ascii);
     if (this.#prefixLength > 0) return this.#assemble(suffixAt, suffixLength);
     if (suffixLength > 0 && this.#bytes[suffixAt] === KIND_STRING) {
       return readText(this.#bytes, suffixAt + 1, suffixLength - 1, ascii);
@@ -116,14 +104,9 @@ class OrderedKeyDecoder implements KeyDecoder<Key> {
     return this.#reader.read(this.#bytes, suffixAt, suffixAt + suffixLength, this.#page);
   }
 
-  keyWithText(suffixAt: number, suffixLength: number, valueLength: number): Key {
-    if (!this.#strings || !isReadAtOnce(suffixLength, valueLength)) {
-      this.text = readAscii(this.#bytes, suffixAt + suffixLength, valueLength);
-      return this.key(suffixAt, suffixLength, true);
-    }
-    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
-    this.text = both.slice(suffixLength);
-    return this.#prefixText + both.slice(0, suffixLength);
+  keyWithText(suffixAt: number, suffixLength: number, nextLength: number): [key: Key, text: string] {
+    if (this.#strings) return this.#texts.readWithNext(suffixAt, suffixLength, nextLength);
+    return [this.key(suffixAt, suffixLength, true), readAscii(this.#bytes, suffixAt + suffixLength, nextLength)];
   }
 
   #assemble(suffixAt: number, suffixLength: number): Key {

@@ -3,11 +3,10 @@ import { Buffer } from "node:buffer";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { describeValue } from "./describe.ts";
 import { type KeyCodec, type KeyDecoder, keySizeError, keyTypeError } from "./key.ts";
+import { PrefixedTexts } from "./prefixed-texts.ts";
 import {
-  isReadAtOnce,
   LONE_SURROGATE,
   NO_ROOM,
-  readAscii,
   readText,
   readUnknownText,
   TEXT_LOOP_MAX,
@@ -63,26 +62,17 @@ export class StringKeyCodec implements KeyCodec<string> {
 }
 
 class StringKeyDecoder implements KeyDecoder<string> {
-  text = "";
-  #bytes: Buffer = NOTHING;
-  #prefixText = "";
+  readonly #texts = new PrefixedTexts();
 
   startPage(bytes: Buffer, prefixAt: number, prefixLength: number): void {
-    this.#bytes = bytes;
-    this.#prefixText = readUnknownText(bytes, prefixAt, prefixLength);
+    this.#texts.startPage(bytes, prefixAt, prefixLength);
   }
 
   key(suffixAt: number, suffixLength: number, ascii: boolean): string {
-    return this.#prefixText + readText(this.#bytes, suffixAt, suffixLength, ascii);
+    return this.#texts.read(suffixAt, suffixLength, ascii);
   }
 
-  keyWithText(suffixAt: number, suffixLength: number, valueLength: number): string {
-    if (!isReadAtOnce(suffixLength, valueLength)) {
-      this.text = readAscii(this.#bytes, suffixAt + suffixLength, valueLength);
-      return this.key(suffixAt, suffixLength, true);
-    }
-    const both = readAscii(this.#bytes, suffixAt, suffixLength + valueLength);
-    this.text = both.slice(suffixLength);
-    return this.#prefixText + both.slice(0, suffixLength);
+  keyWithText(suffixAt: number, suffixLength: number, nextLength: number): [key: string, text: string] {
+    return this.#texts.readWithNext(suffixAt, suffixLength, nextLength);
   }
 }

@@ -26,13 +26,16 @@ export const TEXT_LOOP_MAX = 20;
 /** A UTF-16 unit takes at most three bytes of UTF-8 (a pair of surrogates takes four). */
 export const UTF8_BYTES_MAX = 3;
 
-/** Characters up to which a text may be read together with the text before it. */
-const SHARED_TEXT_MAX = 512;
+/** Characters up to which `String.fromCharCode` beats a call into the runtime. */
+export const SHORT_TEXT_MAX = 16;
 
 /** Instead of a length: the text holds a lone surrogate. */
 export const LONE_SURROGATE = -1;
 /** Instead of a length: the text does not fit the room given. */
 export const NO_ROOM = -2;
+
+/** Looked up once: the object that holds it is slow to read. */
+const TEXT_LENGTH_MAX = constants.MAX_STRING_LENGTH;
 
 const ENCODER = new TextEncoder();
 
@@ -117,39 +120,31 @@ export function utf8Length(text: string): number {
 /** Reads text. Bytes that are not UTF-8 become U+FFFD: to find them would cost every read. */
 export function readText(bytes: Buffer, at: number, length: number, ascii: boolean): string {
   if (ascii) return readAscii(bytes, at, length);
-  if (length > constants.MAX_STRING_LENGTH) refuseLength(length);
+  if (length > TEXT_LENGTH_MAX) refuseLength(length);
   return (bytes as Buffer & TextMethods).utf8Slice(at, at + length);
 }
 
 /** Reads text of which nothing is known. While it is short, looking whether it is ASCII costs less than `utf8Slice`. */
 export function readUnknownText(bytes: Buffer, at: number, length: number): string {
-  let union = length > 16 ? 0x80 : 0;
+  let union = length > SHORT_TEXT_MAX ? 0x80 : 0;
   for (let index = at; union < 0x80 && index < at + length; index++) union |= bytes[index];
   return readText(bytes, at, length, union < 0x80);
 }
 
 /** Reads text known to be ASCII. Other bytes, which only damage can bring here, are read as Latin-1. */
 export function readAscii(bytes: Buffer, at: number, length: number): string {
-  if (length <= 16) return readShortAscii(bytes, at, length);
-  if (length > constants.MAX_STRING_LENGTH) refuseLength(length);
+  if (length <= SHORT_TEXT_MAX) return readShortAscii(bytes, at, length);
+  if (length > TEXT_LENGTH_MAX) refuseLength(length);
   return (bytes as Buffer & TextMethods).latin1Slice(at, at + length);
 }
 
-/**
- * Whether two ASCII texts side by side are read faster at once, and then split, than one by one. Two short reads beat one long
- * one, and a long second text would be held in memory for as long as the first one is.
- */
-export function isReadAtOnce(firstLength: number, secondLength: number): boolean {
-  return (firstLength > 16 || secondLength > 16) && secondLength <= SHARED_TEXT_MAX;
-}
-
 function refuseLength(length: number): never {
-  throw new CorruptionError(-1, `a text of at most ${constants.MAX_STRING_LENGTH} bytes`, `${length} bytes`);
+  throw new CorruptionError(-1, `a text of at most ${TEXT_LENGTH_MAX} bytes`, `${length} bytes`);
 }
 
 const chars = String.fromCharCode;
 
-/** Reads up to 16 characters. The arguments are spelled out because `apply` would build an array. */
+/** Reads up to `SHORT_TEXT_MAX` characters. The arguments are spelled out because `apply` would build an array. */
 function readShortAscii(b: Buffer, i: number, length: number): string {
   // biome-ignore format: one length a line
   switch (length) {

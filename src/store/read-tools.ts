@@ -1,0 +1,54 @@
+/** What reading takes, shared by all that reads one open store, so that a read allocates little but what it returns. */
+import type { KeyCodec, KeyDecoder } from "./codec/key.ts";
+import type { ValueCodec } from "./codec/value.ts";
+import type { Pages } from "./pager/pages.ts";
+import { Cursor } from "./tree/cursor.ts";
+import { KeyBuffer } from "./tree/key.ts";
+import { Finder } from "./tree/search.ts";
+
+/** What one iterator after another walks with. */
+export interface Walk<K> {
+  readonly cursor: Cursor;
+  readonly keys: KeyDecoder<K>;
+}
+
+/** Walks kept for iterators to come. */
+const WALKS_MAX = 4;
+
+export class ReadTools<K, V> {
+  readonly pages: Pages;
+  readonly keyCodec: KeyCodec<K>;
+  readonly valueCodec: ValueCodec<V>;
+  /** For any key in hand, until the next. */
+  readonly key: KeyBuffer = new KeyBuffer();
+  readonly finder: Finder = new Finder();
+  /** What an iterator has that does not walk. */
+  readonly noWalk: Walk<K>;
+  readonly #walks: Walk<K>[] = [];
+  kept: object | undefined;
+
+  constructor(pages: Pages, keyCodec: KeyCodec<K>, valueCodec: ValueCodec<V>) {
+    this.pages = pages;
+    this.keyCodec = keyCodec;
+    this.valueCodec = valueCodec;
+    this.noWalk = { cursor: new Cursor(), keys: keyCodec.decoder() };
+  }
+
+  takeWalk(): Walk<K> {
+    return this.#walks.pop() ?? { cursor: new Cursor(), keys: this.keyCodec.decoder() };
+  }
+
+  giveBack(walk: Walk<K>): void {
+    walk.cursor.close();
+    if (this.#walks.length < WALKS_MAX) this.#walks.push(walk);
+  }
+
+  /**
+   * Keeps an iterator that has ended until the next one has. When no object of a class is left at a major collection, V8
+   * forgets its hidden class and throws away what it has compiled for it: programs that iterate now and then would run
+   * that code uncompiled for most of the time.
+   */
+  keep(ended: object): void {
+    this.kept = ended;
+  }
+}
