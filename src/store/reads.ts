@@ -32,11 +32,13 @@ export abstract class Reads<K, V> {
   get(key: K): V | undefined {
     const source = this.source();
     const { pages, valueCodec, finder } = this.#tools;
-    if (!this.#find(source, key)) return undefined;
-    finder.locate(pages, source.bounds);
-    const { value } = finder;
-    const decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
-    // A fault while reading is answered with zeros: what was decoded from them is no data.
+    let decoded: V | undefined;
+    if (this.#find(source, key)) {
+      finder.locate(pages, source.bounds);
+      const { value } = finder;
+      decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
+    }
+    // A fault while reading is answered with zeros: what was decoded from them, or not found among them, is no data.
     if (pages.faults[0] !== 0) throw faultError();
     return decoded;
   }
