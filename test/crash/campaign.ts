@@ -9,6 +9,7 @@ import { Dice } from "../support/dice.ts";
 import { type Engine, promised, Violation } from "./engine.ts";
 import { examineImage, INTERNAL, OPTIONS, STORE_PATH, type TextStore } from "./examine.ts";
 import { type Change, changed, History, STATE_KEY } from "./history.ts";
+import { Publications } from "./scene.ts";
 import { apply, Workload } from "./workload.ts";
 
 export interface CampaignOptions {
@@ -63,11 +64,13 @@ export class Campaign {
       const process = this.#machine.process(`writer ${i}`);
       for (const mutant of this.#options.engine.commitMutants) process.mutants.add(mutant);
       const store = this.#options.engine.openStore<string, string>(process, STORE_PATH, OPTIONS, INTERNAL);
+      const publications = new Publications(this.#history);
       process.onPause = (pause) => {
-        if (pause === "commit: published") this.#history.acknowledge();
+        publications.at(pause);
         if (this.#dice.chance(0.6)) this.#crash();
       };
-      process.hook = () => {
+      process.hook = (step) => {
+        if (step.startsWith("write: ")) publications.at(step);
         if (this.#dice.chance(0.2)) this.#crash();
       };
       this.#writers.push({ process, store });

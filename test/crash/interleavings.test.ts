@@ -14,6 +14,8 @@ import {
 import { WRITE_STEPS } from "./scene.ts";
 
 const OPEN_STEPS = ["open: presence taken", "open: coordination ready"] as const;
+/** Where a writer can die: those steps, and those between a failed flush and the poison. */
+const DEATHS = [...WRITE_STEPS, "commit: flush 1 failed", "commit: flush 2 failed"] as const;
 const PIN_STEPS = ["pin: record read", "pin: slot stored", "pin: settled"] as const;
 
 describe("a reader keeps its snapshot while the writer reuses freed pages", () => {
@@ -37,11 +39,11 @@ describe("a second writer has its turn after the first", () => {
 });
 
 describe("a writer killed leaves nothing to repair", () => {
-  test.each(WRITE_STEPS)("at %s, another process going on", (step) => {
+  test.each(DEATHS)("at %s, another process going on", (step) => {
     return writerKilledOtherGoesOn(REAL_ENGINE, step, seedOfRun());
   });
 
-  test.each(WRITE_STEPS)("at %s, another process opening the store", (step) => {
+  test.each(DEATHS)("at %s, another process opening the store", (step) => {
     return writerKilledStoreReopened(REAL_ENGINE, step, seedOfRun());
   });
 
@@ -50,7 +52,7 @@ describe("a writer killed leaves nothing to repair", () => {
   });
 
   describe.each(OPEN_STEPS)("nor do openers killed at %s", (openStep) => {
-    test.each(WRITE_STEPS)("after a writer killed at %s", (writerStep) => {
+    test.each(DEATHS)("after a writer killed at %s", (writerStep) => {
       return openerKilled(REAL_ENGINE, writerStep, openStep, seedOfRun());
     });
   });

@@ -3,7 +3,7 @@ import type { StepName } from "../../src/store/pager/storage.ts";
 import type { CommitPause } from "../recorder/commit-job.ts";
 import type { Engine } from "./engine.ts";
 import { examineOpened, INTERNAL, OPTIONS, STORE_PATH } from "./examine.ts";
-import { must, Scene } from "./scene.ts";
+import { type Actor, must, Scene } from "./scene.ts";
 
 type Step = StepName | CommitPause;
 
@@ -16,9 +16,7 @@ export async function writerKilledOtherGoesOn(engine: Engine, step: Step, seed: 
   scene.commits(other.store, 2);
   const snapshot = other.store.snapshot();
   const state = scene.history.identify("a snapshot", snapshot);
-  must(scene.commitKilled(dying, step), `the writer came to ${step}`);
-  await dying.process.buried();
-  if (step === "commit: published" || step === "commit: unlocked") scene.history.acknowledge();
+  await killAt(scene, dying, step);
   // What is seen now was seen, whatever happens next.
   scene.history.acknowledged = scene.look("after the kill", other.store);
   scene.losePower(6);
@@ -37,14 +35,24 @@ export async function writerKilledOtherGoesOn(engine: Engine, step: Step, seed: 
   scene.end(other);
 }
 
+/** The steps between a failed flush and the poison, and which flush it is. */
+const FAILED_FLUSHES: Partial<Record<Step, number>> = { "commit: flush 1 failed": 1, "commit: flush 2 failed": 2 };
+
+/** Kills the actor at a step of a commit. What leads to the step is arranged. */
+async function killAt(scene: Scene, dying: Actor, step: Step): Promise<void> {
+  const failing = FAILED_FLUSHES[step];
+  if (failing !== undefined) dying.process.failures.add("flush", failing, "EIO");
+  must(scene.commitKilled(dying, step), `the writer came to ${step}`);
+  await dying.process.buried();
+  if (step === "commit: published" || step === "commit: unlocked") scene.history.acknowledge();
+}
+
 /** A writer that is alone is killed; whoever opens the store next finds it in order, and so does a power loss at any step of opening. */
 export async function writerKilledStoreReopened(engine: Engine, step: Step, seed: number): Promise<void> {
   const scene = new Scene(engine, seed);
   const dying = scene.actor("dying");
   scene.commits(dying.store, 4);
-  must(scene.commitKilled(dying, step), `the writer came to ${step}`);
-  await dying.process.buried();
-  if (step === "commit: published" || step === "commit: unlocked") scene.history.acknowledge();
+  await killAt(scene, dying, step);
   scene.losePower(6);
   const opener = scene.actor("opener");
   // Readers see this from now on: no power loss may take it back.
@@ -61,8 +69,7 @@ export async function openerKilled(engine: Engine, writerStep: Step, openStep: S
   const scene = new Scene(engine, seed);
   const dying = scene.actor("dying");
   scene.commits(dying.store, 4);
-  must(scene.commitKilled(dying, writerStep), `the writer came to ${writerStep}`);
-  await dying.process.buried();
+  await killAt(scene, dying, writerStep);
   for (let i = 0; i < 3; i++) {
     const process = scene.process(`opener ${i}`);
     scene.at(process, openStep, () => process.die());

@@ -46,6 +46,8 @@ export function writerCommitsAtPin(engine: Engine, step: Step, commits: number, 
   const writer = scene.actor("writer");
   scene.commits(writer.store, 6);
   const reader = scene.actor("reader");
+  // What opening the store has pinned for the turn would hold the very snapshot the reader is about to pin.
+  reader.store.refresh();
   scene.at(reader.process, step, () => scene.commits(writer.store, commits));
   const before = scene.history.acknowledged;
   const snapshot = promised("a snapshot", () => reader.store.snapshot());

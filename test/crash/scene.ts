@@ -140,8 +140,12 @@ export class Scene {
 
   /** Power losses at every pause of what the process does from now on. */
   losePowerAlways(process: SimulatedProcess, count: number): void {
+    const publications = new Publications(this.history);
+    process.hook = (step) => {
+      if (step.startsWith("write: ")) publications.at(step);
+    };
     process.onPause = (pause) => {
-      if (pause === "commit: published") this.history.acknowledge();
+      publications.at(pause);
       this.losePower(count);
     };
   }
@@ -153,6 +157,24 @@ export class Scene {
       if (!process.killed) promised("closing the store", () => store.closeSync());
     }
     this.machine.close();
+  }
+}
+
+/** Acknowledges a commit once it is published. What is published while a transaction begins is an older one. */
+export class Publications {
+  readonly #history: History;
+  #written = false;
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  /** For every hook and pause of the process that commits. */
+  at(step: StepName | CommitPause): void {
+    if (step === "write: pages written") this.#written = true;
+    if (step !== "commit: published") return;
+    if (this.#written) this.#history.acknowledge();
+    this.#written = false;
   }
 }
 

@@ -1,0 +1,126 @@
+/** Bugs of the engine, each one line, which the scenarios must reveal. */
+import type { Mutation } from "../support/mutant.ts";
+
+const PAGER = "store/pager/pager.ts";
+const LIVE_SET = "store/pager/live-set.ts";
+const COORDINATION = "store/pager/coordination.ts";
+const TRANSACTION = "store/pager/transaction.ts";
+const FREE_SPACE = "store/pager/free-space.ts";
+const OPENING = "store/pager/opening.ts";
+
+export const MUTATIONS = {
+  newerMetaOverwritten: {
+    name: "newer meta overwritten",
+    file: PAGER,
+    from: "metaAt: metas.older.at,",
+    to: "metaAt: metas.newer.at,",
+  },
+  olderMetaNotLive: {
+    name: "older meta not live",
+    file: LIVE_SET,
+    from: "if (metas.previous !== undefined) live.set(",
+    to: "if (metas.previous === undefined) live.set(",
+  },
+  readerSlotsNotLive: {
+    name: "reader slots not live",
+    file: LIVE_SET,
+    from: "isHeld(coordination, held.get(snapshot.number | 0))",
+    to: "false",
+  },
+  noReReadAfterPinning: {
+    name: "no re-read after pinning",
+    file: COORDINATION,
+    from: "if (Atomics.load(words, COORDINATION_NEWEST >> 2) === index && this.#isStill(record)) {",
+    to: "{",
+  },
+  orphanMetaNotAdopted: {
+    name: "orphan meta not adopted",
+    file: PAGER,
+    from: "metas.newest.number > newest.number || !metasAreClean(metas)",
+    to: "!metasAreClean(metas)",
+  },
+  tornMetaNotSettled: {
+    name: "torn meta not settled before pages are chosen",
+    file: PAGER,
+    from: "metas.newest.number > newest.number || !metasAreClean(metas)",
+    to: "metas.newest.number > newest.number",
+  },
+  poisonNotHeeded: {
+    name: "poison not heeded",
+    file: PAGER,
+    from: "if (coordination.poisoned) throw poisonedError();",
+    to: "",
+  },
+  unpinnedReadersNotLive: {
+    name: "unpinned readers not live",
+    file: LIVE_SET,
+    from: "if (unpinned || named ||",
+    to: "if (named ||",
+  },
+  livingTakenForDead: {
+    name: "living readers taken for dead",
+    file: COORDINATION,
+    from: 'if (!this.#file.tryLock(range, "exclusive")) return true;',
+    to: 'if (!this.#file.tryLock(range, "exclusive")) return false;',
+  },
+  deadTakenForLiving: {
+    name: "dead readers taken for living",
+    file: COORDINATION,
+    from: 'if (!this.#file.tryLock(range, "exclusive")) return true;',
+    to: "return true;",
+  },
+  slotEndNotRaised: {
+    name: "slot end not raised when a slot is claimed",
+    file: COORDINATION,
+    from: "while (end <= index) {",
+    to: "while (end < 0) {",
+  },
+  writerLockNotTaken: {
+    name: "writer lock not taken",
+    file: PAGER,
+    from: "if (!this.#file.waitLock(WRITER_RANGE, timeout)) throw lockedError(this.path, timeout);",
+    to: "this.#file.waitLock(WRITER_RANGE, timeout);",
+  },
+  othersNotSeen: {
+    name: "opener takes itself for alone",
+    file: OPENING,
+    from: "if (tryAlone(file)) return",
+    to: "if (tryAlone(file) || true) return",
+  },
+  openerTakesMetaForDurable: {
+    name: "opener that is alone takes the newer meta for durable",
+    file: OPENING,
+    from: "durable = recorded !== undefined && metaEquals(recorded.meta, metas.newer.record) && metasAreClean(metas);",
+    to: "durable = recorded !== undefined;",
+  },
+  mapPagesNotInUse: {
+    name: "map pages not counted as in use",
+    file: FREE_SPACE,
+    from: "for (const page of index.ownPages) {",
+    to: "for (const page of index.ownPages.slice(0, 0)) {",
+  },
+  unionsKept: {
+    name: "unions of maps kept though the maps changed",
+    file: FREE_SPACE,
+    from: "if (known !== undefined && isSame(known.sources, sources)) return known;",
+    to: "if (known !== undefined) return known;",
+  },
+  deferredPagesReused: {
+    name: "pages of earlier parts reused at once",
+    file: TRANSACTION,
+    from: "this.#deferred.push({ page, count });",
+    to: "this.#ready.push(page);",
+  },
+  undonePartsKeepPages: {
+    name: "pages ready for reuse kept when a part is undone",
+    file: TRANSACTION,
+    from: "    this.#ready = [];\n",
+    to: "",
+  },
+  sizeNotGrown: {
+    name: "size not grown before use",
+    file: TRANSACTION,
+    from: "this.#growTo((page + count) * pages.pageSize);",
+    to: "",
+  },
+} as const satisfies Record<string, Mutation>;
