@@ -108,8 +108,12 @@ export interface StoreFile extends Lockable {
   grow(size: number): void;
   /** Reads at a byte offset past all mappings; returns how many bytes there were. */
   read(at: number, target: Uint8Array): number;
-  /** Maps bytes `index * windowSize …` of the file; called once per index while the file is open. */
-  mapWindow(index: number, windowSize: number, writable: boolean): Window;
+  /**
+   * Maps the first `length` bytes of window `index`, or more: of bytes `index * windowSize …` of the file. Called again
+   * with a greater length, it maps a longer view of the same bytes; the shorter one stays valid until the file is closed,
+   * and both are coherent. One call that asks for no more than there is returns the window there is.
+   */
+  mapWindow(index: number, windowSize: number, writable: boolean, length?: number): Window;
   /**
    * Makes bytes of a window ready for stores: pages not resident are overwritten with zeros, all are populated.
    * The old content is of no use any more. @throws SystemError ENOSPC, EIO: a full disk is an error here, not a fault later
