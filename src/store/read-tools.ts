@@ -25,7 +25,7 @@ export class ReadTools<K, V> {
   /** What an iterator has that does not walk. */
   readonly noWalk: Walk<K>;
   readonly #walks: Walk<K>[] = [];
-  kept: object | undefined;
+  readonly #kept = new Map<unknown, object>();
 
   constructor(pages: Pages, keyCodec: KeyCodec<K>, valueCodec: ValueCodec<V>) {
     this.pages = pages;
@@ -44,11 +44,11 @@ export class ReadTools<K, V> {
   }
 
   /**
-   * Keeps an iterator that has ended until the next one has. When no object of a class is left at a major collection, V8
-   * forgets its hidden class and throws away what it has compiled for it: programs that iterate now and then would run
-   * that code uncompiled for most of the time.
+   * Keeps an object whose use has ended until the next of its class. When no object of a class is left at a major
+   * collection, V8 forgets its hidden class and throws away what it has compiled for it: programs that iterate or
+   * write now and then would run that code uncompiled for much of the time.
    */
   keep(ended: object): void {
-    this.kept = ended;
+    this.#kept.set(ended.constructor, ended);
   }
 }

@@ -64,6 +64,8 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
     pin.release();
   });
   #inTransaction = false;
+  /** The session under way, or the latest. */
+  #session: WriteSession | undefined;
   #closing: Promise<void> | undefined;
   protected override readonly changing = false;
 
@@ -244,7 +246,8 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
 
   /** The writer lock is held; it is released if this fails. */
   #beginSession(): WriteSession {
-    return new WriteSession(this.#pager, this.#catalog, DEFAULT_NAME);
+    this.#session = new WriteSession(this.#pager, this.#catalog, DEFAULT_NAME, this.#session);
+    return this.#session;
   }
 
   #runCallback<T>(session: WriteSession, callback: (transaction: Transaction<K, V>) => T): T {
@@ -263,6 +266,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
     } finally {
       this.#inTransaction = false;
       transaction.end();
+      this.#tools.keep(transaction);
       this.#tools.valueCodec.release();
     }
   }

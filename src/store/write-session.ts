@@ -13,9 +13,11 @@ import { TreeWriter } from "./tree/writer.ts";
 
 export class WriteSession {
   readonly #pager: Pager;
-  readonly #name: string;
   readonly #transaction: PageTransaction;
   readonly #tree: TreeWriter;
+  readonly #catalog: TreeWriter;
+  /** Of the store's record in the catalog. */
+  readonly #recordKey: KeyBuffer;
   readonly #record: StoreRecord;
   /** The tree as it was when the part began. */
   #partRoot: TreeRoot;
@@ -25,16 +27,27 @@ export class WriteSession {
 
   /**
    * The writer lock is held; it is released if this fails.
+   *
+   * @param previous the handle's session before this one, which has ended. A handle keeps its latest session for two
+   *   reasons: the buffers are used again, and V8 forgets the hidden class of objects of which none is left at a major
+   *   collection, and with it all code compiled for them, so that every now and then writes would run uncompiled
    * @throws as `Pager.begin`
    */
-  constructor(pager: Pager, catalog: CatalogReader, name: string) {
+  constructor(pager: Pager, catalog: CatalogReader, name: string, previous: WriteSession | undefined) {
     this.#pager = pager;
-    this.#name = name;
+    const kept =
+      previous === undefined
+        ? undefined
+        : { tree: previous.#tree, catalog: previous.#catalog, recordKey: previous.#recordKey };
+    this.#recordKey = kept?.recordKey ?? new KeyBuffer();
+    this.#recordKey.set(storeRecordKey(name));
     this.#transaction = pager.begin();
     try {
       const { base } = this.#transaction;
-      this.#record = catalog.read(base, base.catalogRoot, base.catalogLevel);
-      this.#tree = new TreeWriter(this.#transaction, this.#record);
+      const { catalogRoot: root, catalogLevel: level, catalogCount: entryCount } = base;
+      this.#record = catalog.read(base, root, level);
+      this.#tree = writerOf(kept?.tree, this.#transaction, this.#record);
+      this.#catalog = writerOf(kept?.catalog, this.#transaction, { root, level, entryCount });
     } catch (error) {
       pager.abort();
       throw error;
@@ -115,20 +128,30 @@ export class WriteSession {
   // Every way out releases the writer lock.
 
   abort(): void {
+    this.#transaction.forget();
     this.#pager.abort();
   }
 
   /** Commits and waits. @throws as `Pager.commitSync` */
   commitSync(): void {
     const catalog = this.#finish();
-    if (catalog !== undefined) this.#pager.commitSync(this.#transaction, catalog, this.#transaction.base.userVersion);
+    if (catalog === undefined) return;
+    try {
+      this.#pager.commitSync(this.#transaction, catalog, this.#transaction.base.userVersion);
+    } finally {
+      this.#transaction.forget();
+    }
   }
 
   /** Starts the commit; undefined if nothing was changed. */
   commit(): PendingCommit | undefined {
     const catalog = this.#finish();
     if (catalog === undefined) return undefined;
-    return this.#pager.commit(this.#transaction, catalog, this.#transaction.base.userVersion);
+    try {
+      return this.#pager.commit(this.#transaction, catalog, this.#transaction.base.userVersion);
+    } finally {
+      this.#transaction.forget();
+    }
   }
 
   /** Writes the store's record into the catalog. Undefined, and the lock released, if nothing was changed. */
@@ -141,16 +164,9 @@ export class WriteSession {
         this.abort();
         return undefined;
       }
-      const { base } = this.#transaction;
-      const catalog = new TreeWriter(this.#transaction, {
-        root: base.catalogRoot,
-        level: base.catalogLevel,
-        entryCount: base.catalogCount,
-      });
+      const catalog = this.#catalog;
       const record = encodeStoreRecord({ ...before, root, level, entryCount });
-      const key = new KeyBuffer();
-      key.set(storeRecordKey(this.#name));
-      const added = catalog.put(key, record, 0, record.length, false);
+      const added = catalog.put(this.#recordKey, record, 0, record.length, false);
       assert(!added, "the store's record was there");
       return {
         catalogRoot: catalog.root,
@@ -162,6 +178,12 @@ export class WriteSession {
       throw error;
     }
   }
+}
+
+function writerOf(previous: TreeWriter | undefined, transaction: PageTransaction, tree: TreeRoot): TreeWriter {
+  if (previous === undefined) return new TreeWriter(transaction, tree);
+  previous.begin(transaction, tree);
+  return previous;
 }
 
 /** Whether nothing was changed: a change copies the root, and no page in use can be taken for the copy. */

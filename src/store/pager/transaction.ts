@@ -263,6 +263,14 @@ export class PageTransaction implements PageWriter {
     return page;
   }
 
+  /** The transaction has ended, and is only kept: lets go of what grew with it. */
+  forget(): void {
+    this.#written.clear();
+    this.#ready = [];
+    this.#deferred = [];
+    this.#actions = [];
+  }
+
   /** @throws StoreError IO if a store into the mapping was lost */
   checkFaults(): void {
     assert(this.pages.faults.length > 0);

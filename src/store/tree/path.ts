@@ -34,7 +34,8 @@ import { LeafBuilder, PendingEntry } from "./leaf-build.ts";
 import { searchBranch, searchLeaf } from "./search.ts";
 
 export class TreePath {
-  readonly writer: PageWriter;
+  /** The transaction in hand. */
+  writer: PageWriter;
   readonly pages: Pages;
   /** The tree as it is now. */
   root = 0;

@@ -50,6 +50,13 @@ export class TreeWriter {
     this.restore(tree);
   }
 
+  /** Goes on with another tree of the same file in another transaction: its buffers are worth keeping. */
+  begin(writer: PageWriter, tree: TreeRoot): void {
+    assert(writer.pages === this.#path.pages, "a transaction of the same file");
+    this.#path.writer = writer;
+    this.restore(tree);
+  }
+
   /** The tree as it is now. */
   get tree(): TreeRoot {
     return { root: this.#path.root, level: this.#path.level, entryCount: this.#path.entryCount };
