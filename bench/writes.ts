@@ -3,11 +3,15 @@ import { join } from "node:path";
 import { removeStore } from "./folder.ts";
 import { type Measurement, measureInTurns, now, type Operation, PEERS, type PeerName } from "./measure.ts";
 import { type Foliodb, type Lmdb, openFoliodb, openLmdb, type Value } from "./peers.ts";
-import type { EntrySet } from "./sets.ts";
+import { type EntrySet, makeKeys } from "./sets.ts";
 
 /** Stores of few entries are written so often that their commits' flushes, which vary, come to a steady median. */
 const SMALL = 10_000;
 const ROUNDS_SMALL = 15;
+
+/** Puts of each peer before anything is measured, so that the compiler has settled. */
+const WARMUP_ENTRIES = 20_000;
+const WARMUP_ROUNDS = 3;
 
 const NS_PER_MS = 1e6;
 
@@ -18,6 +22,13 @@ export interface WritePlan {
   readonly values: readonly Value[];
   readonly rounds: number;
   readonly folder: string;
+}
+
+/** Fills stores with the keys and values of a set before anything is measured. */
+export async function warmUp(set: EntrySet, values: readonly Value[], folder: string): Promise<void> {
+  const plan = { set, keys: makeKeys(set.keys, WARMUP_ENTRIES), values, rounds: WARMUP_ROUNDS, folder };
+  const { stores } = await measureWrites(plan);
+  await closeStores(stores);
 }
 
 /** The stores of the last round of random puts; the caller closes them. */
