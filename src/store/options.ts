@@ -72,7 +72,9 @@ export function checkOptions<V>(path: string, options: StoreOptions<V>, internal
   const create = flag("create", options.create, !readOnly);
   if (readOnly && create) throw wrong("readOnly and create exclude each other");
   const { pageSize = PAGE_SIZE_DEFAULT, timeout = TIMEOUT_DEFAULT_MS, mode = MODE_DEFAULT } = options;
-  if (!Number.isInteger(Math.log2(pageSize)) || pageSize < PAGE_SIZE_MIN || pageSize > PAGE_SIZE_MAX) {
+  // A text that reads as a number would pass the comparisons.
+  const isPageSize = typeof pageSize === "number" && Number.isInteger(Math.log2(pageSize));
+  if (!isPageSize || pageSize < PAGE_SIZE_MIN || pageSize > PAGE_SIZE_MAX) {
     throw wrong(`pageSize must be a power of two of ${PAGE_SIZE_MIN} to ${PAGE_SIZE_MAX}, not ${String(pageSize)}`);
   }
   if (typeof timeout !== "number" || !(timeout >= 0))
