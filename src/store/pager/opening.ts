@@ -211,13 +211,14 @@ function settleAlone(
         writing.mapWindow(0, 2 ** pages.runBoundaryLog2, true),
         coordination,
         pages.pageSize,
+        readOnly,
       );
     } finally {
       writing.close();
     }
   } else {
     pages.map(1);
-    settleMapped(storage, file, pages.windows[0], coordination, pages.pageSize);
+    settleMapped(storage, file, pages.windows[0], coordination, pages.pageSize, readOnly);
   }
 }
 
@@ -227,7 +228,9 @@ function settleMapped(
   window: Window,
   coordination: Coordination,
   pageSize: number,
+  readOnly: boolean,
 ): void {
   file.attach(coordination.file);
-  settle(file, coordination, readMetas(readMapped(window.bytes), storage.crc32c, true), pageSize);
+  // Storing the bytes that are there takes no more knowledge of the format than reading them.
+  settle(file, coordination, readMetas(readMapped(window.bytes), storage.crc32c, !readOnly), pageSize);
 }
