@@ -1,5 +1,5 @@
-// What the addon asks of the operating system: one system call a function, every result a Status. platform_posix.cc
-// implements it for Linux and macOS; nothing of POSIX shows here, so that Windows can implement the same header.
+// What the addon asks of the operating system: one system call a function, every result a Status. platform_posix*.cc
+// implement it for Linux and macOS; nothing of POSIX shows here, so that Windows can implement the same header.
 #pragma once
 
 #include <cstddef>

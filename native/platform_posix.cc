@@ -1,16 +1,14 @@
-// Linux and macOS. What differs between them stands in #ifdefs inside these small functions.
-#include "platform.h"
-
+// Linux and macOS: the content of files, mapped views and the machine; platform_posix_*.cc have the rest. What differs
+// between the two systems stands in #ifdefs inside these small functions.
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+
+#include "platform_posix.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -24,43 +22,10 @@
 namespace foliodb::platform {
 namespace {
 
-/** Past the end of every file, so that a lock never stands on content. Part of the format: docs/FORMAT.md. */
-constexpr off_t kLockBase = off_t{1} << 62;
-
-// Locks of the open file description. macOS has them too, but keeps the names from programs.
-#if defined(F_OFD_SETLK)
-constexpr int kLockSet = F_OFD_SETLK;
-constexpr int kLockGet = F_OFD_GETLK;
-#else
-constexpr int kLockSet = 90;
-constexpr int kLockGet = 92;
-#endif
-
 #if defined(__linux__)
 // Linux 5.14; older headers lack it.
 constexpr int kPopulateWrite = 23;
-constexpr unsigned kRenameNoReplace = 1;
 #endif
-
-Status fail(const char* call) { return Status{errno, call}; }
-Status check(int result, const char* call) { return result == -1 ? fail(call) : Status{}; }
-int descriptor(const File& file) { return static_cast<int>(file.handle()); }
-
-/** Repeats a call that a signal interrupted. */
-template <typename Call>
-auto retry(Call call) -> decltype(call()) {
-  decltype(call()) result;
-  do {
-    result = call();
-  } while (result == -1 && errno == EINTR);
-  return result;
-}
-
-Status opened(int fd, const char* call, File* file) {
-  if (fd == -1) return fail(call);
-  *file = File(fd);
-  return Status{};
-}
 
 FileStat convert(const struct stat& from) {
   FileStat to;
@@ -71,148 +36,7 @@ FileStat convert(const struct stat& from) {
   return to;
 }
 
-struct flock lockRecord(short type, uint64_t start, uint64_t length) {
-  struct flock record;
-  std::memset(&record, 0, sizeof record);
-  record.l_type = type;
-  record.l_whence = SEEK_SET;
-  record.l_start = kLockBase + static_cast<off_t>(start);
-  record.l_len = static_cast<off_t>(length);
-  return record;
-}
-
-short lockType(LockMode mode) { return mode == LockMode::exclusive ? F_WRLCK : F_RDLCK; }
-
-struct ErrorNameEntry {
-  int number;
-  const char* name;
-};
-
-#define NAMED(number) {number, #number}
-constexpr ErrorNameEntry kErrorNames[] = {
-    NAMED(EACCES),  NAMED(EAGAIN),       NAMED(EBADF),        NAMED(EBUSY),  NAMED(ECANCELED), NAMED(EDEADLK),
-    NAMED(EDQUOT),  NAMED(EEXIST),       NAMED(EFAULT),       NAMED(EFBIG),  NAMED(EINTR),     NAMED(EINVAL),
-    NAMED(EIO),     NAMED(EISDIR),       NAMED(ELOOP),        NAMED(EMFILE), NAMED(EMLINK),    NAMED(ENAMETOOLONG),
-    NAMED(ENFILE),  NAMED(ENODEV),       NAMED(ENOENT),       NAMED(ENOLCK), NAMED(ENOMEM),    NAMED(ENOSPC),
-    NAMED(ENOSYS),  NAMED(ENOTDIR),      NAMED(ENOTEMPTY),    NAMED(ENOTSUP), NAMED(ENXIO),    NAMED(EOVERFLOW),
-    NAMED(EPERM),   NAMED(EROFS),        NAMED(ESPIPE),       NAMED(ESTALE), NAMED(ETIMEDOUT), NAMED(ETXTBSY),
-    NAMED(EXDEV),
-};
-#undef NAMED
-
 }  // namespace
-
-Status failure(Fault fault, const char* call) {
-  switch (fault) {
-    case Fault::io: return Status{EIO, call};
-    case Fault::invalid: return Status{EINVAL, call};
-    case Fault::isDirectory: return Status{EISDIR, call};
-    case Fault::noMemory: return Status{ENOMEM, call};
-    case Fault::timedOut: return Status{ETIMEDOUT, call};
-    case Fault::cancelled: return Status{ECANCELED, call};
-  }
-  return Status{EINVAL, call};
-}
-
-std::string errorName(int number) {
-  for (const ErrorNameEntry& entry : kErrorNames) {
-    if (entry.number == number) return entry.name;
-  }
-  return "E" + std::to_string(number);
-}
-
-std::string errorText(int number) {
-  char text[256] = "";
-  // The GNU function returns the text, the POSIX one stores it; overloads tell which one this system has.
-  struct Chosen {
-    static const char* text(const char* returned, const char*) { return returned; }
-    static const char* text(int, const char* stored) { return stored; }
-  };
-  return Chosen::text(strerror_r(number, text, sizeof text), text);
-}
-
-bool isSpaceExhausted(const Status& status) {
-  return status.number == ENOSPC || status.number == EDQUOT || status.number == EFBIG;
-}
-
-bool isUnsupported(const Status& status) {
-  return status.number == EOPNOTSUPP || status.number == ENOTSUP || status.number == ENOSYS;
-}
-
-bool isExisting(const Status& status) { return status.number == EEXIST; }
-
-bool isWriteRefused(const Status& status) {
-  return status.number == EACCES || status.number == EROFS || status.number == EPERM || status.number == ETXTBSY;
-}
-
-void File::close() {
-  if (!isOpen()) return;
-  // After an interrupted close the descriptor is gone on Linux and unspecified elsewhere: repeating could close another's.
-  ::close(static_cast<int>(handle_));
-  handle_ = kNone;
-}
-
-Status openFile(const char* path, Access access, bool followLinks, File* file) {
-  // O_NONBLOCK: opening a FIFO must not wait for its other end. It means nothing to a regular file.
-  const int flags = (access == Access::read ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY |
-                    (followLinks ? 0 : O_NOFOLLOW);
-  return opened(retry([&] { return ::open(path, flags); }), "open", file);
-}
-
-Status createFile(const char* path, unsigned mode, File* file) {
-  const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-  return opened(retry([&] { return ::open(path, flags, static_cast<mode_t>(mode)); }), "open", file);
-}
-
-Status createUnnamed(const char* directory, unsigned mode, File* file) {
-#if defined(O_TMPFILE)
-  const int flags = O_RDWR | O_TMPFILE | O_CLOEXEC;
-  const Status status =
-      opened(retry([&] { return ::open(directory, flags, static_cast<mode_t>(mode)); }), "open", file);
-  // Kernels and file systems that don't know the flag see a directory opened for writing.
-  return status.number == EISDIR ? Status{EOPNOTSUPP, "open"} : status;
-#else
-  (void)directory, (void)mode, (void)file;
-  return Status{EOPNOTSUPP, "open"};
-#endif
-}
-
-Status linkUnnamed(const File& file, const char* path) {
-#if defined(O_TMPFILE)
-  // The documented way for a process without the privilege that AT_EMPTY_PATH needs.
-  char name[64];
-  std::snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor(file));
-  return check(::linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW), "link");
-#else
-  (void)file, (void)path;
-  return Status{EOPNOTSUPP, "link"};
-#endif
-}
-
-Status linkName(const char* from, const char* to) { return check(::link(from, to), "link"); }
-
-Status renameOver(const char* from, const char* to) { return check(::rename(from, to), "rename"); }
-
-Status renameNoReplace(const char* from, const char* to) {
-#if defined(__linux__)
-  return check(static_cast<int>(::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, kRenameNoReplace)), "rename");
-#elif defined(__APPLE__)
-  return check(::renamex_np(from, to, RENAME_EXCL), "rename");
-#else
-  (void)from, (void)to;
-  return Status{EOPNOTSUPP, "rename"};
-#endif
-}
-
-Status removeName(const char* path) { return check(::unlink(path), "unlink"); }
-
-Status flushDirectory(const char* path) {
-  File directory;
-  const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  const Status status = opened(retry([&] { return ::open(path, flags); }), "open", &directory);
-  if (!status.ok()) return status;
-  return check(retry([&] { return ::fsync(descriptor(directory)); }), "fsync");
-}
 
 Status statFile(const File& file, FileStat* stat) {
   struct stat found;
@@ -358,82 +182,6 @@ Status populate(void* base, size_t length) {
   (void)base, (void)length;
   return Status{EOPNOTSUPP, "madvise"};
 #endif
-}
-
-Status lock(const File& file, uint64_t start, uint64_t length, LockMode mode, bool* granted) {
-  struct flock record = lockRecord(lockType(mode), start, length);
-  if (retry([&] { return ::fcntl(descriptor(file), kLockSet, &record); }) != -1) {
-    *granted = true;
-    return Status{};
-  }
-  *granted = false;
-  return errno == EAGAIN || errno == EACCES ? Status{} : fail("fcntl");
-}
-
-Status unlock(const File& file, uint64_t start, uint64_t length) {
-  struct flock record = lockRecord(F_UNLCK, start, length);
-  return check(retry([&] { return ::fcntl(descriptor(file), kLockSet, &record); }), "fcntl");
-}
-
-Status unlockAll(const File& file) {
-  // A length of 0 reaches to the largest offset.
-  return unlock(file, 0, 0);
-}
-
-Status lockedByOther(const File& file, uint64_t start, uint64_t length, LockMode mode, int64_t* holder) {
-  struct flock record = lockRecord(lockType(mode), start, length);
-  *holder = -1;
-  if (retry([&] { return ::fcntl(descriptor(file), kLockGet, &record); }) == -1) return fail("fcntl");
-  if (record.l_type == F_UNLCK) return Status{};
-  // A longer lock may begin before the range that was asked for.
-  const int64_t found = static_cast<int64_t>(record.l_start - kLockBase);
-  *holder = found < static_cast<int64_t>(start) ? static_cast<int64_t>(start) : found;
-  return Status{};
-}
-
-namespace {
-
-struct ThreadBody {
-  void (*body)(void*);
-  void* argument;
-};
-
-void* runThread(void* raw) {
-  const ThreadBody start = *static_cast<ThreadBody*>(raw);
-  delete static_cast<ThreadBody*>(raw);
-  start.body(start.argument);
-  return nullptr;
-}
-
-}  // namespace
-
-Status Thread::start(void (*body)(void*), void* argument) {
-  // The process's signals belong to Node's threads. Those that a thread's own fault raises can't be blocked: the guard
-  // must see them.
-  sigset_t blocked, before;
-  sigfillset(&blocked);
-  for (const int fault : {SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGABRT}) sigdelset(&blocked, fault);
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  ThreadBody* const start = new ThreadBody{body, argument};
-  pthread_t thread;
-  const int number = pthread_create(&thread, nullptr, runThread, start);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (number != 0) {
-    delete start;
-    return Status{number, "pthread_create"};
-  }
-  static_assert(sizeof(thread) <= sizeof(handle_), "a pthread_t fits the handle");
-  std::memcpy(&handle_, &thread, sizeof thread);
-  started_ = true;
-  return Status{};
-}
-
-void Thread::join() {
-  if (!started_) return;
-  pthread_t thread;
-  std::memcpy(&thread, &handle_, sizeof thread);
-  pthread_join(thread, nullptr);
-  started_ = false;
 }
 
 Status bootId(uint8_t id[16]) {

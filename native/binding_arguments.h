@@ -1,0 +1,96 @@
+// The arguments of a call from JavaScript, checked one after the other.
+#pragma once
+
+#include <napi.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "fair_lock.h"
+
+namespace foliodb {
+
+constexpr double kSafeIntegerMax = 9007199254740991.0;
+/** Milliseconds of a wait without a limit: three years, so that a deadline in nanoseconds is in range. */
+constexpr double kTimeoutMax = 1e11;
+
+/** Reads arguments one after the other. After the first that does not fit, an exception is pending and `bad` is true. */
+class Arguments {
+ public:
+  explicit Arguments(const Napi::CallbackInfo& info) : info_(info), env_(info.Env()) {}
+
+  bool bad() const { return bad_; }
+
+  uint64_t integer(const char* name, double max = kSafeIntegerMax) {
+    const Napi::Value value = info_[next_++];
+    const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+    if (!(number >= 0 && number <= max) || number != std::floor(number)) {
+      refuse(name, "an integer in range");
+      return 0;
+    }
+    return static_cast<uint64_t>(number);
+  }
+
+  uint32_t word(const char* name) { return static_cast<uint32_t>(integer(name, 4294967295.0)); }
+
+  bool flag(const char* name) {
+    const Napi::Value value = info_[next_++];
+    if (value.IsBoolean()) return value.As<Napi::Boolean>().Value();
+    refuse(name, "a boolean");
+    return false;
+  }
+
+  std::string path(const char* name) {
+    const Napi::Value value = info_[next_++];
+    std::string text = value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+    if (text.empty() || text.find('\0') != std::string::npos) refuse(name, "a path without NUL");
+    return text;
+  }
+
+  Napi::Uint8Array bytes(const char* name) { return bytesOf(info_[next_++], name); }
+
+  Napi::Uint8Array bytesOf(const Napi::Value& value, const char* name) {
+    if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
+      return value.As<Napi::Uint8Array>();
+    }
+    refuse(name, "a Uint8Array");
+    return Napi::Uint8Array();
+  }
+
+  LockWait::Clock::duration timeout(const char* name) {
+    const Napi::Value value = info_[next_++];
+    const double milliseconds = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+    if (!(milliseconds >= 0)) {
+      refuse(name, "a number of milliseconds");
+      return LockWait::Clock::duration::zero();
+    }
+    return std::chrono::microseconds(static_cast<int64_t>(std::min(milliseconds, kTimeoutMax) * 1000));
+  }
+
+  Napi::Function function(const char* name) {
+    const Napi::Value value = info_[next_++];
+    if (value.IsFunction()) return value.As<Napi::Function>();
+    refuse(name, "a function");
+    return Napi::Function();
+  }
+
+  Napi::Value value() { return info_[next_++]; }
+
+  void refuse(const char* name, const char* expected) {
+    if (!bad_) {
+      Napi::TypeError::New(env_, std::string("addon: ") + name + " must be " + expected).ThrowAsJavaScriptException();
+    }
+    bad_ = true;
+  }
+
+ private:
+  const Napi::CallbackInfo& info_;
+  const Napi::Env env_;
+  size_t next_ = 0;
+  bool bad_ = false;
+};
+
+}  // namespace foliodb
