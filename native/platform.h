@@ -107,6 +107,12 @@ Status mapView(const File& file, uint64_t at, size_t length, bool writable, void
 Status unmapView(void* base, size_t length);
 /** Lets go of the view's pages, so that the next access asks the file again. */
 Status forgetView(void* base, size_t length);
+/**
+ * How many of the memory pages that bytes [at, at + length) of the file lie in are in memory. Asks the file and no view, and
+ * costs a third of `residency`. Unsupported on
+ * older systems; a file of a layered file system may say 0 whatever there is.
+ */
+Status residentCount(const File& file, uint64_t at, uint64_t length, uint64_t* count);
 /** Per memory page of the aligned range: bit 0 is set if its content is in memory. */
 Status residency(void* base, size_t length, unsigned char* pages);
 /** Makes the aligned range ready for stores, as if each page had been stored to; an error instead of a signal. */

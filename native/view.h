@@ -18,6 +18,9 @@ struct Faults {
 /** Unmapped at the end of its life: whoever may still touch the memory holds a share of it. */
 class View {
  public:
+  /** What is known of counting the file's pages in memory: `works` once a count was not 0, `useless` once one was wrong. */
+  enum class Counting { unknown, works, useless };
+
   /** Maps [at, at + length); what lies past the end of the file may be mapped, but touching it is a fault. */
   static platform::Status map(const platform::File& file, uint64_t at, size_t length, bool writable,
                               std::shared_ptr<Faults> faults, std::shared_ptr<View>* view);
@@ -29,6 +32,9 @@ class View {
   uint64_t at() const { return at_; }
   size_t length() const { return length_; }
   bool writable() const { return writable_; }
+
+  /** For prepareForStores, on JavaScript's thread. */
+  Counting counting = Counting::unknown;
 
  private:
   View() = default;
@@ -47,6 +53,6 @@ class View {
  * and no fault later. The old content may be lost. Offsets are multiples of 4 KiB. One of the few functions here that
  * make several system calls: it is on the path of every batch of pages a transaction takes.
  */
-platform::Status prepareForStores(const platform::File& file, const View& view, size_t at, size_t length);
+platform::Status prepareForStores(const platform::File& file, View& view, size_t at, size_t length);
 
 }  // namespace foliodb

@@ -3,6 +3,7 @@
  *   flush=N      the N-th fdatasync fails with EIO        slow     every fdatasync takes 300 ms longer
  *   no-allocate  no fallocate                             no-unnamed    no O_TMPFILE
  *   no-link      no hard links                            no-populate   no MADV_POPULATE_WRITE
+ *   no-count     no cachestat
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -64,4 +65,16 @@ int link(const char *from, const char *to) {
 int madvise(void *base, size_t length, int advice) {
   if (advice == 23 && setting("no-populate") != NULL) return refuse(EINVAL);
   return ((int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "madvise"))(base, length, advice);
+}
+
+/* As many parameters as any call takes: the kernel looks at no more than it needs. */
+long syscall(long number, ...) {
+  va_list rest;
+  long parameters[6];
+  va_start(rest, number);
+  for (int i = 0; i < 6; i++) parameters[i] = va_arg(rest, long);
+  va_end(rest);
+  if (number == 451 && setting("no-count") != NULL) return refuse(ENOSYS);
+  return ((long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"))(number, parameters[0], parameters[1], parameters[2],
+                                                             parameters[3], parameters[4], parameters[5]);
 }
