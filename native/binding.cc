@@ -29,7 +29,7 @@ using platform::Status;
 /** Runs when no more JavaScript will: before the memory of the environment goes. */
 void onEnvironmentEnd(void* raw) {
   Addon& addon = *static_cast<Addon*>(raw);
-  // Joins every thread: a commit is bounded by the disk, a wait ends at once.
+  // Joins every thread: a commit is bounded by the disk, every wait ends at once.
   for (FileObject* const file : addon.files) file->abandon();
   addon.files.clear();
   addon.operations.clear();

@@ -15,8 +15,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-/** The flush lock is held for two flushes at the most; who waits longer meets a stopped process. */
-constexpr auto kFlushLockWait = 60s;
+/**
+ * Only who holds the writer lock takes the flush lock, and gives it back first. So whoever is in our way keeps to other
+ * rules than these, and waiting is a courtesy: long enough for two flushes, short for a caller that is blocked.
+ */
+constexpr auto kFlushLockWait = 10s;
 constexpr auto kFlushLockPoll = 200us;
 /** A page's checksum stands at its byte 0 and covers what follows. */
 constexpr size_t kChecksumSize = 4;
@@ -46,13 +49,15 @@ Status populate(const CommitPlan::Record& record) {
   return Status{};
 }
 
+/** Tries at least once: a commit whose opening is being closed still commits where nobody is in the way. */
 Status takeFlushLock(Opening& opening, bool* taken) {
   const Clock::time_point deadline = Clock::now() + kFlushLockWait;
   for (;;) {
     const Status status =
         platform::lock(opening.file, opening.locks.flush, 1, platform::LockMode::exclusive, taken);
     if (!status.ok() || *taken) return status;
-    if (opening.stopping || Clock::now() >= deadline) return Status{};
+    if (opening.stopping) return platform::failure(platform::Fault::cancelled, "flush lock");
+    if (Clock::now() >= deadline) return platform::failure(platform::Fault::timedOut, "flush lock");
     std::this_thread::sleep_for(kFlushLockPoll);
   }
 }

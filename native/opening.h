@@ -54,7 +54,7 @@ struct Opening {
   /** Makes what was stored through the views durable. */
   platform::Status flush(const Views& views, platform::Flush kind) const;
 
-  /** Ends waits at once, and returns when a commit under way is done. Neither can be begun any more. Twice is fine. */
+  /** Ends waits at once, a commit's for the flush lock, too, and returns when a commit under way is done. Neither can be begun any more. Twice is fine. */
   void endThreads();
 
   /** Ends the threads, releases locks, views and the descriptor. Twice is fine. */

@@ -86,9 +86,12 @@ export interface NativeFile {
   commitSync(plan: NativeCommitPlan): NativeCommitOutcome;
   /** Runs a job on the file's own thread, one at a time; `callback` comes once, in a later turn. */
   commit(plan: NativeCommitPlan, callback: (outcome: NativeCommitOutcome) => void): void;
-  /** Waits for the job that was started last. */
+  /** Waits for the job that was started last. Its outcome can still be asked for after `close`. */
   waitCommit(): NativeCommitOutcome;
-  /** Detaches and unmaps, ends waits, waits for a commit under way, releases locks. Twice is fine. */
+  /**
+   * Detaches and unmaps, ends waits (a commit's for the flush lock, too: it fails), waits for a commit under way, releases
+   * locks. Twice is fine.
+   */
   close(): void;
 }
 

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { SystemError } from "../../src/errors.ts";
 import { loadAddon } from "../../src/mapping/addon.ts";
@@ -27,6 +28,8 @@ const WRITER = { start: LOCK_WRITER, length: 1 };
 const FLUSH = { start: LOCK_FLUSH, length: 1 };
 const WINDOW = 2 ** 20;
 const MIB = 2 ** 20;
+/** Far from the ten seconds that a commit waits for the flush lock, and enough for a process on a busy machine. */
+const AT_ONCE_MS = 5000;
 const opened: { close(): void }[] = [];
 const mounts: string[] = [];
 let fileCount = 0;
@@ -351,7 +354,7 @@ test("a commit keeps the writer lock where the plan says so", () => {
   expect(open(path).lockedByOther(WRITER, "exclusive")).toBe(LOCK_WRITER);
 });
 
-test("commits wait for the flush lock, and closing ends that wait", async () => {
+test("a commit waits for the flush lock until it is free", async () => {
   const path = newFile(MIB);
   const file = open(path);
   const other = open(path);
@@ -360,10 +363,74 @@ test("commits wait for the flush lock, and closing ends that wait", async () => 
   file.mapWindow(0, WINDOW, true);
   expect(other.tryLock(FLUSH, "exclusive")).toBe(true);
   const run = file.commit(planOf());
-  setTimeout(() => other.unlock(FLUSH), 20);
+  let isDone = false;
+  run.done.then(() => {
+    isDone = true;
+  });
+  await pause(50);
+  expect({ isDone, newest: coordination.words[COORDINATION_NEWEST >> 2] }).toEqual({ isDone: false, newest: 0 });
+  other.unlock(FLUSH);
   expect(await run.done).toEqual({ result: "committed" });
-  const second = file.commit(planOf());
-  expect(second.wait()).toEqual({ result: "committed" });
+});
+
+test("closing ends a commit's wait for the flush lock at once, and the commit fails", async () => {
+  const path = newFile(MIB);
+  const [file, other] = [open(path), open(path)];
+  const coordination = coordinate(`${path}-lock`);
+  file.attach(coordination);
+  file.mapWindow(0, WINDOW, true);
+  expect(other.tryLock(FLUSH, "exclusive")).toBe(true);
+  const run = file.commit(planOf());
+  await pause(20);
+  const begin = performance.now();
+  file.close();
+  expect(performance.now() - begin).toBeLessThan(AT_ONCE_MS);
+  const cause = expect.objectContaining({ code: "ECANCELED" });
+  const failed = { result: "failed", step: "flush lock", poisoned: false, cause };
+  expect(run.wait()).toEqual(failed);
+  expect(await run.done).toEqual(failed);
+  expect(readFileSync(path)[65536]).toBe(0);
+  expect(coordination.words[COORDINATION_NEWEST >> 2]).toBe(0);
+  expect(other.lockedByOther(WRITER, "exclusive")).toBe(-1);
+});
+
+test("closing waits for a commit that nobody is in the way of", async () => {
+  const path = newFile(MIB);
+  const file = open(path);
+  file.attach(coordinate(`${path}-lock`));
+  file.mapWindow(0, WINDOW, true);
+  const run = file.commit(planOf());
+  file.close();
+  expect(await run.done).toEqual({ result: "committed" });
+  expect(readFileSync(path)[65536]).toBe(4);
+});
+
+test("a commit gives up when the flush lock is held for ten seconds, publishes nothing and unlocks", async () => {
+  const ways = ["sync", "async", "wait"].map((way) => start("commit.mjs", [newPath(), way, "flush lock held"]).ended);
+  for (const { output, errors } of await Promise.all(ways)) {
+    expect(errors).toBe("");
+    const { milliseconds, ...rest } = JSON.parse(output);
+    expect(rest).toEqual({
+      outcome: { result: "failed", step: "flush lock", poisoned: false, cause: "ETIMEDOUT" },
+      words: [0, 0, 0],
+      metas: [0, 0],
+      locked: [-1, -1],
+    });
+    expect(milliseconds).toBeGreaterThan(9_900);
+    expect(milliseconds).toBeLessThan(15_000);
+  }
+});
+
+test.each([
+  ["exit while a commit waits", ""],
+  ["terminate while a commit waits", "terminated\n"],
+])("%s for the flush lock: the process ends at once, and nothing is committed", async (scenario, output) => {
+  const path = newPath();
+  const begin = performance.now();
+  const ended = await start("ending.mjs", [scenario, path]).ended;
+  expect(performance.now() - begin).toBeLessThan(AT_ONCE_MS);
+  expect(ended).toEqual({ status: 0, signal: null, output, errors: "" });
+  expect(readFileSync(path)[65536]).toBe(0);
 });
 
 const FAILURES = [
@@ -377,7 +444,7 @@ test.each(["sync", "async", "wait"])("a failed flush poisons, publishes nothing 
     const environment = { LD_PRELOAD: system, FOLIODB_SYSTEM: setting };
     const { output, errors } = await start("commit.mjs", [newPath(), way], environment).ended;
     expect(errors).toBe("");
-    expect(JSON.parse(output)).toEqual({
+    expect(JSON.parse(output)).toMatchObject({
       outcome: { result: "failed", step, poisoned: true, cause: "EIO" },
       words: [1, 0, 0],
       metas: [meta, meta],

@@ -327,8 +327,7 @@ class AddonStoreFile extends AddonLocks implements StoreFile {
   }
 
   override close(): void {
-    // Its outcome is asked for while there is one: close ends the thread that runs the job.
-    this.#run?.wait();
+    // Ends the job's wait for the flush lock, and returns when the job is done.
     super.close();
     this.#windows.length = 0;
   }

@@ -131,7 +131,10 @@ export interface StoreFile extends Lockable {
   /** Waits on this thread, at most `timeoutMs`, for an exclusive lock. Fair to other waiters (see WAITING_LOCK). */
   waitLock(range: LockRange, timeoutMs: number): boolean;
   waitLockAsync(range: LockRange, timeoutMs: number): LockWait;
-  /** Detaches and unmaps every window, releases every lock, closes. Waits for a job under way. Twice is fine. */
+  /**
+   * Detaches and unmaps every window, releases every lock, closes. Waits for a job under way, but not for the flush lock
+   * with it: such a job fails. Twice is fine.
+   */
   close(): void;
 }
 
