@@ -38,7 +38,7 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   { name: "format", files: /^src\/store\/format\//, mayImport: ["errors"] },
   {
     name: "storage",
-    files: /^src\/store\/pager\/addon-storage\.ts$/,
+    files: /^src\/store\/pager\/addon-(files|storage)\.ts$/,
     mayImport: ["errors", "mapping", "format", "pager"],
   },
   { name: "pager", files: /^src\/store\/pager\//, mayImport: ["errors", "format"] },
