@@ -1,12 +1,15 @@
 /** Power losses of a store at work: whatever the device kept, it is a committed state, and not an older one than was promised. */
 import { expect, test } from "vitest";
-import { seedOfRun } from "../support/dice.ts";
+import { CAMPAIGN_FACTOR, seedOfRun } from "../support/dice.ts";
 import { Campaign } from "./campaign.ts";
 import { REAL_ENGINE } from "./engine.ts";
 
-const IMAGES = 3_000;
+const IMAGES = 12_000 * CAMPAIGN_FACTOR;
+const TIMEOUT = 120_000 * CAMPAIGN_FACTOR;
 
-test("a power loss at any moment leaves a committed state at or after the last acknowledged one", async () => {
+test("a power loss at any moment leaves a committed state at or after the last acknowledged one", {
+  timeout: TIMEOUT,
+}, async () => {
   const campaign = new Campaign({ engine: REAL_ENGINE, seed: seedOfRun(), images: IMAGES });
   await campaign.run();
   expect(campaign.images).toBeGreaterThanOrEqual(IMAGES);

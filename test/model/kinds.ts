@@ -18,6 +18,29 @@ export interface Kind {
   readonly valueSizeMax: number;
 }
 
+/** Every encoding, every page size, small run boundaries and so many windows. */
+export const KINDS: readonly Kind[] = [
+  kind("text to anything in small pages", "string", "msgpack", 4096, 17, 700, 20_000),
+  kind("all kinds of keys to JSON", "ordered", "json", 8192, 18, 900, 12_000),
+  kind("thousands of bytes to bytes", "binary", "binary", 4096, 17, 4000, 3000),
+  kind("text to text in middling pages", "string", "string", 16_384, 18, 800, 60_000),
+  kind("all kinds of keys to anything in large pages", "ordered", "msgpack", 65_536, 20, 600, 200_000),
+  kind("bytes to text in pages of 32 KiB", "binary", "string", 32_768, 19, 700, 100_000),
+  kind("few keys to values as large as windows allow", "string", "binary", 4096, 17, 40, 65_536),
+];
+
+function kind(
+  name: string,
+  keyEncoding: KeyEncoding,
+  valueEncoding: ValueEncoding,
+  pageSize: number,
+  runBoundaryLog2: number,
+  keyCount: number,
+  valueSizeMax: number,
+): Kind {
+  return { name, keyEncoding, valueEncoding, pageSize, runBoundaryLog2, keyCount, valueSizeMax };
+}
+
 /** Different keys, in no order. */
 export function keysOf(kind: Kind, dice: Dice): Key[] {
   const found: Key[] = [];

@@ -45,3 +45,6 @@ export function seedOfRun(): number {
   });
   return SEED_OF_RUN;
 }
+
+/** How many times longer than usual the random tests run: the variable FOLIODB_CAMPAIGN. */
+export const CAMPAIGN_FACTOR: number = Number(process.env["FOLIODB_CAMPAIGN"] ?? 1);
