@@ -27,7 +27,7 @@ import {
   COORDINATION_VERSION_NOW,
   coordinationSize,
 } from "../format/coordination.ts";
-import { LOCK_PRESENCE, LOCK_PRESENCE_LENGTH } from "../format/locks.ts";
+import { LOCK_OWNER, LOCK_PRESENCE, LOCK_PRESENCE_LENGTH } from "../format/locks.ts";
 import type { CoordinationFile, FileIdentity, LockRange, Storage, StoreFile } from "./storage.ts";
 
 const PRESENCE_RANGE: LockRange = { start: LOCK_PRESENCE, length: LOCK_PRESENCE_LENGTH };
@@ -72,11 +72,19 @@ export function tryJoin(storage: Storage, file: StoreFile, belonging: Belonging)
   const byte: LockRange = { start: LOCK_PRESENCE + found.view.getUint32(COORDINATION_NONCE, true), length: 1 };
   if (file.tryLock(byte, "shared")) {
     // From here on nobody can be alone. Were those present before, and is this nonce theirs? Their locks tell.
-    if (file.lockedByOther(PRESENCE_RANGE, "exclusive") === byte.start) return found;
+    if (file.lockedByOther(PRESENCE_RANGE, "exclusive") === byte.start && isInUse(found)) return found;
     file.unlock(byte);
   }
   found.close();
   return undefined;
+}
+
+/**
+ * Whether a handle has its place in this very file. In a copy of the others' coordination file, which has their nonce as
+ * well, nobody has: the locks are on the original.
+ */
+function isInUse(found: CoordinationFile): boolean {
+  return found.lockedByOther({ start: LOCK_OWNER, length: readCapacities(found.view).owners }, "exclusive") >= 0;
 }
 
 /** The coordination file found beside the store, if it is this store's and whole. */
