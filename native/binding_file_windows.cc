@@ -12,20 +12,24 @@ Napi::Value FileObject::map(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
   const uint64_t index = arguments.word("index");
-  const uint64_t length = arguments.integer("length", static_cast<double>(kWindowSizeMax));
+  const uint64_t windowSize = arguments.integer("windowSize", static_cast<double>(kWindowSizeMax));
   const bool writable = arguments.flag("writable");
-  if (!arguments.bad() && length == 0) arguments.refuse("length", "greater than 0");
-  if (!arguments.bad() && index != 0 && length % platform::memoryPageSize() != 0) {
-    arguments.refuse("length", "a multiple of the memory page size");
+  const uint64_t length = arguments.integer("length", static_cast<double>(kWindowSizeMax));
+  const bool whole = index == 0 && length == windowSize;
+  if (!arguments.bad() && (length == 0 || length > windowSize)) arguments.refuse("length", "1 to the window size");
+  if (!arguments.bad() && !whole && (windowSize | length) % platform::memoryPageSize() != 0) {
+    arguments.refuse("windowSize and length", "multiples of the memory page size");
   }
   if (arguments.bad() || !isOpen(env)) return Napi::Value();
   Opening& opening = *opening_;
-  if (opening.windowSize != 0 && opening.windowSize != length) arguments.refuse("length", "that of the other windows");
-  if (index < opening.windows.size() && opening.windows[index] != nullptr) arguments.refuse("index", "new");
+  if (opening.windowSize != 0 && opening.windowSize != windowSize) arguments.refuse("windowSize", "that of the other windows");
+  if (index < opening.windows.size() && opening.windows[index] != nullptr && opening.windows[index]->length() >= length) {
+    arguments.refuse("length", "greater than that of the view there is");
+  }
   if (arguments.bad()) return Napi::Value();
 
   std::shared_ptr<View> view;
-  const Status status = View::map(opening.file, index * length, length, writable, opening.faults, &view);
+  const Status status = View::map(opening.file, index * windowSize, length, writable, opening.faults, &view);
   if (!status.ok()) {
     throwStatus(env, status, path_);
     return Napi::Value();
@@ -34,8 +38,9 @@ Napi::Value FileObject::map(const Napi::CallbackInfo& info) {
   const Napi::Value buffer = makeArrayBuffer(env, view->base(), length, lease);
   if (buffer.IsEmpty()) return buffer;
   if (opening.windows.size() <= index) opening.windows.resize(index + 1);
+  // A shorter view that was there goes on with its ArrayBuffer until the file is closed: somebody may be reading it.
   opening.windows[index] = std::move(view);
-  opening.windowSize = length;
+  opening.windowSize = windowSize;
   windows_.push_back(Window{Napi::Persistent(buffer.As<Napi::Object>()), lease});
   return buffer;
 }
@@ -50,8 +55,8 @@ void FileObject::prepare(const Napi::CallbackInfo& info) {
   if (index >= opening.windows.size() || opening.windows[index] == nullptr || !opening.windows[index]->writable()) {
     return arguments.refuse("index", "that of a writable window");
   }
-  if (at % kBlockSize != 0 || length % kBlockSize != 0 || length == 0 || length > opening.windowSize ||
-      at > opening.windowSize - length) {
+  const uint64_t end = opening.windows[index]->length();
+  if (at % kBlockSize != 0 || length % kBlockSize != 0 || length == 0 || length > end || at > end - length) {
     return arguments.refuse("at and length", "whole blocks inside the window");
   }
   check(info.Env(), prepareForStores(opening.file, *opening.windows[index], at, length));

@@ -41,14 +41,15 @@ struct Opening {
   ~Opening();
 
   /**
-   * `length` bytes at an offset of the file that is mapped for writing, or null. Also null where they cross a window.
+   * `length` bytes at an offset of the file that is mapped for writing, or null. Also null where they cross windows.
    */
   uint8_t* span(uint64_t at, uint64_t length) const {
     if (windowSize == 0) return nullptr;
     const uint64_t index = at / windowSize;
     if (index >= windows.size() || windows[index] == nullptr || !windows[index]->writable()) return nullptr;
     const uint64_t offset = at % windowSize;
-    return length <= windowSize - offset ? windows[index]->base() + offset : nullptr;
+    const uint64_t mapped = windows[index]->length();
+    return offset <= mapped && length <= mapped - offset ? windows[index]->base() + offset : nullptr;
   }
 
   /** Makes what was stored through the views durable. */
@@ -68,7 +69,7 @@ struct Opening {
   /** Ends the bounded wait for the flush lock. */
   std::atomic<bool> stopping{false};
   const std::shared_ptr<Faults> faults;
-  /** By index; null where none is mapped. All of one size, which the first one fixes. */
+  /** The longest view of each window, by index; null where none is mapped. All windows have one size, which the first one fixes. */
   Views windows;
   uint64_t windowSize = 0;
   SharedWords shared;

@@ -66,10 +66,10 @@ export interface NativeFile {
   flush(): void;
   dropCache(): void;
   /**
-   * Maps bytes `index * length …`; every window of a file has the same length, at most 1 GiB, and each is mapped once.
-   * The ArrayBuffer is detached by `close`.
+   * Maps `length` bytes from `index * windowSize`. Every window of a file has the same size, at most 1 GiB; a window is
+   * mapped again only with a greater length, and its shorter views stay. `close` detaches the ArrayBuffers of all.
    */
-  map(index: number, length: number, writable: boolean): ArrayBuffer;
+  map(index: number, windowSize: number, writable: boolean, length: number): ArrayBuffer;
   /** Readies whole 4 KiB blocks of a window for stores; their content may be lost. */
   prepare(index: number, at: number, length: number): void;
   /** Takes or converts a lock. The writer byte alone, exclusively, is refused while others wait and this opening has just had it. */

@@ -62,7 +62,7 @@ test("what is no regular file is refused without waiting for it", () => {
 test("a window shows the file, past its end too once it has grown, and is unmapped and unusable after close", () => {
   const path = newFile(4096, 1);
   const file = addon.openFile(path, true, true, LOCK_BYTES);
-  const memory = file.map(0, WINDOW, true);
+  const memory = file.map(0, WINDOW, true, WINDOW);
   const bytes = new Uint8Array(memory);
   const view = new DataView(memory);
   expect(bytes[4095]).toBe(1);
@@ -83,7 +83,7 @@ test("a window can be mapped and unmapped again and again", () => {
   const path = newFile(4096, 1);
   for (let i = 0; i < 200; i++) {
     const file = addon.openFile(path, true, true, LOCK_BYTES);
-    expect(new Uint8Array(file.map(0, WINDOW, true))[5]).toBe(1);
+    expect(new Uint8Array(file.map(0, WINDOW, true, WINDOW))[5]).toBe(1);
     file.close();
   }
 });
@@ -134,8 +134,8 @@ test("no argument, however wrong, reaches the memory", () => {
   const path = newFile(1 << 16);
   const file = addon.openFile(path, true, true, LOCK_BYTES);
   const coordination = addon.openFile(newFile(4096), true, true, undefined);
-  coordination.map(0, 4096, true);
-  file.map(0, WINDOW, true);
+  coordination.map(0, 4096, true, 4096);
+  file.map(0, WINDOW, true, WINDOW);
   file.attach(coordination, 200, 192, 128);
   const plan = {
     pageSize: 4096,

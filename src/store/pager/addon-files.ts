@@ -101,8 +101,10 @@ export class AddonStoreFile extends AddonLocks implements StoreFile {
     return this.native.read(at, target);
   }
 
-  mapWindow(index: number, windowSize: number, writable: boolean): Window {
-    const window = this.#windows[index] ?? new AddonWindow(this.native.map(index, windowSize, writable), index);
+  mapWindow(index: number, windowSize: number, writable: boolean, length: number = windowSize): Window {
+    const mapped = this.#windows[index];
+    if (mapped !== undefined && mapped.bytes.length >= length) return mapped;
+    const window = new AddonWindow(this.native.map(index, windowSize, writable, length), index);
     this.#windows[index] = window;
     return window;
   }
@@ -220,7 +222,7 @@ export class AddonCoordinationFile extends AddonLocks implements CoordinationFil
 
   constructor(native: NativeFile, size: number) {
     super(native);
-    const memory = native.map(0, size, true);
+    const memory = native.map(0, size, true, size);
     this.view = new DataView(memory);
     this.words = new Int32Array(memory, 0, size >>> 2);
     this.byteLength = size;

@@ -44,7 +44,7 @@ function mapUntilItFails() {
   addon.createNamed(path, 0o600).close();
   const file = addon.openFile(path, true, true, LOCK_BYTES);
   try {
-    for (let index = 0; index < 1000; index++) file.map(index, WINDOW, true);
+    for (let index = 0; index < 1000; index++) file.map(index, WINDOW, true, WINDOW);
     return "no error";
   } catch (error) {
     return `${error.code} ${error.message.match(/, (\w+) /)[1]}`;

@@ -20,7 +20,7 @@ function say(result) {
 function readTruncated() {
   make(1 << 20);
   const file = open(path);
-  const memory = Buffer.from(file.map(0, WINDOW, true), 0, 1 << 20);
+  const memory = Buffer.from(file.map(0, WINDOW, true, WINDOW), 0, 1 << 20);
   const before = [memory[700_000], file.faults[0]];
   truncateSync(path, 4096);
   let sum = 0;
@@ -39,7 +39,7 @@ const scenarios = {
   "store into a read-only window": () => {
     make(8192);
     const file = addon.openFile(path, false, true, LOCK_BYTES);
-    const memory = new Uint8Array(file.map(0, WINDOW, false));
+    const memory = new Uint8Array(file.map(0, WINDOW, false, WINDOW));
     memory[10] = 1;
     memory.fill(2, 4096, 8192);
     say({ fault: file.faults[0], file: readFileSync(path).every((byte) => byte === 0xab) });
@@ -48,8 +48,8 @@ const scenarios = {
     make(8192);
     const one = open(path);
     const other = open(path);
-    const memory = new Uint8Array(one.map(0, WINDOW, true));
-    other.map(0, WINDOW, true);
+    const memory = new Uint8Array(one.map(0, WINDOW, true, WINDOW));
+    other.map(0, WINDOW, true, WINDOW);
     truncateSync(path, 0);
     say({ sum: memory[5000], one: one.faults[0], other: other.faults[0] });
   },
@@ -78,19 +78,19 @@ const scenarios = {
   /** A fault outside our ranges must end the process as ever. The signal arrives by the kernel's hand in "crash". */
   "a signal that somebody sent": () => {
     make(8192);
-    open(path).map(0, WINDOW, true);
+    open(path).map(0, WINDOW, true, WINDOW);
     process.kill(process.pid, process.argv[4]);
     setTimeout(() => say("alive"), 2000);
   },
   "a fault elsewhere": () => {
     make(8192);
-    open(path).map(0, WINDOW, true);
+    open(path).map(0, WINDOW, true, WINDOW);
     process.dlopen({ exports: {} }, process.argv[4]);
     say("alive");
   },
   "WebAssembly traps": async () => {
     make(8192);
-    open(path).map(0, WINDOW, true);
+    open(path).map(0, WINDOW, true, WINDOW);
     // (module (memory 1) (func (export "load") (param i32) (result i32) local.get 0 i32.load))
     const code = new Uint8Array([
       0, 97, 115, 109, 1, 0, 0, 0, 1, 6, 1, 96, 1, 127, 1, 127, 3, 2, 1, 0, 5, 3, 1, 0, 1, 7, 8, 1, 4, 108, 111, 97,

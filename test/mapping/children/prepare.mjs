@@ -17,7 +17,7 @@ if (condition !== "in memory") made.dropCache();
 made.close();
 
 const file = open(path);
-const memory = new Uint8Array(file.map(0, WINDOW, true));
+const memory = new Uint8Array(file.map(0, WINDOW, true, WINDOW));
 if (condition === "partly in memory") {
   // The second half of what is prepared; a write reads nothing around it.
   file.write(16 * BLOCK, new Uint8Array(8 * BLOCK).fill(8));

@@ -1,0 +1,72 @@
+/** Stores that outgrow the views their windows are mapped in, while they are read. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { addonStorage } from "../../src/store/pager/addon-storage.ts";
+import { newStorePath, opened } from "../support/opened.ts";
+
+const VALUE = "v".repeat(1000);
+
+/** Entries enough for some MiB: the first view of a window has one. */
+function grow(store: ReturnType<typeof opened<number, string>>, from: number, count: number): void {
+  store.transactionSync((transaction) => {
+    for (let key = from; key < from + count; key++) transaction.put(key, VALUE + key);
+  });
+}
+
+test("iterators and snapshots begun before the store outgrew its view read on in it", () => {
+  const path = newStorePath();
+  const writer = opened<number, string>(path, { valueEncoding: "string" });
+  const reader = opened<number, string>(path);
+  grow(writer, 0, 100);
+  reader.refresh();
+  const entries = reader.entries();
+  expect(entries.next().value).toEqual([0, `${VALUE}0`]);
+  const snapshot = writer.snapshot();
+  for (let round = 1; round <= 8; round++) grow(writer, round * 1000, 1000);
+  expect(writer.stats().fileSize).toBeGreaterThan(8 * 2 ** 20);
+  reader.refresh();
+  expect(reader.get(8999)).toBe(`${VALUE}8999`);
+  expect(reader.count()).toBe(8100);
+  expect([...entries].length).toBe(99);
+  expect([...snapshot.keys()]).toEqual(Array.from({ length: 100 }, (_, key) => key));
+  snapshot.close();
+});
+
+test("an iterator of a transaction reads on while the transaction outgrows the view", () => {
+  const store = opened<number, string>(newStorePath(), { valueEncoding: "string" });
+  grow(store, 0, 100);
+  store.transactionSync((transaction) => {
+    let seen = 0;
+    for (const [key, value] of transaction.entries({ lt: 100 })) {
+      expect(value).toBe(VALUE + key);
+      for (let i = 0; i < 50; i++) transaction.put(1000 + key * 50 + i, VALUE);
+      seen++;
+    }
+    expect(seen).toBe(100);
+  });
+  expect(store.count()).toBe(5100);
+});
+
+test("a longer view of a window shows the same bytes, and the shorter one goes on until the file is closed", () => {
+  const path = newStorePath();
+  opened(path).closeSync();
+  const file = addonStorage().openFile(path, "readwrite");
+  const windowSize = 2 ** 30;
+  const short = file.mapWindow(0, windowSize, true, 2 ** 20);
+  file.grow(3 * 2 ** 20);
+  const long = file.mapWindow(0, windowSize, true, 2 ** 22);
+  expect(short.bytes.length).toBe(2 ** 20);
+  expect(long.bytes.length).toBe(2 ** 22);
+  expect(file.mapWindow(0, windowSize, true, 2 ** 21)).toBe(long);
+  // Page 10 is free: no snapshot has it.
+  short.bytes[41000] = 1;
+  long.bytes[41001] = 2;
+  expect([long.bytes[41000], short.bytes[41001]]).toEqual([1, 2]);
+  file.prepare(long, 2 ** 21, 4096);
+  long.bytes[2 ** 21] = 3;
+  file.flush();
+  expect(readFileSync(path)[2 ** 21]).toBe(3);
+  file.close();
+  expect(() => short.view.getUint8(0)).toThrow(TypeError);
+  expect(() => long.view.getUint8(0)).toThrow(TypeError);
+});
