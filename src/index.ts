@@ -10,7 +10,7 @@ export type { CheckReport, Problem } from "./store/check.ts";
 export type { Key, KeyEncoding } from "./store/codec/key.ts";
 export type { CustomValueCodec, ValueEncoding } from "./store/codec/value.ts";
 export type { StoreOptions } from "./store/options.ts";
-export type { RangeOptions } from "./store/range.ts";
+export type { KeyBound, RangeOptions } from "./store/range.ts";
 export type { Entries } from "./store/reads.ts";
 export type { StoreSnapshot } from "./store/snapshot.ts";
 export type { Stats } from "./store/stats.ts";

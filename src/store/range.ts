@@ -8,18 +8,21 @@ import { countEntries } from "./tree/count.ts";
 import { Cursor } from "./tree/cursor.ts";
 import type { KeyBuffer } from "./tree/key.ts";
 
+/** A key, or where keys are tuples, the first parts of one: as an array it sorts before all that begin with it. */
+export type KeyBound<K> = K extends readonly [infer First, ...infer Rest] ? readonly [First, ...Partial<Rest>] : K;
+
 /** Which entries, in which order. Without bounds: all. `prefix` may be combined with the other bounds. */
 export interface RangeOptions<K> {
   /** Only keys greater than this. */
-  gt?: K | undefined;
+  gt?: KeyBound<K> | undefined;
   /** Only keys greater than this or equal to it. */
-  gte?: K | undefined;
+  gte?: KeyBound<K> | undefined;
   /** Only keys less than this. */
-  lt?: K | undefined;
+  lt?: KeyBound<K> | undefined;
   /** Only keys less than this or equal to it. */
-  lte?: K | undefined;
+  lte?: KeyBound<K> | undefined;
   /** Only strings or bytes that begin with this, or arrays that begin with these parts. */
-  prefix?: K | undefined;
+  prefix?: KeyBound<K> | undefined;
   /** From the last to the first. */
   reverse?: boolean | undefined;
   /** At most so many entries. */
@@ -90,9 +93,11 @@ function encodeBound<K>(
   codec: KeyCodec<K>,
   buffer: KeyBuffer,
   name: "gt" | "gte" | "lt" | "lte" | "prefix",
-  key: K,
+  bound: KeyBound<K>,
 ): Bound {
   const target = buffer.bytes;
+  // The first parts of an array are an array, and encoded like one.
+  const key = bound as K;
   try {
     const length = name === "prefix" ? codec.encodePrefix(key, target) : codec.encode(key, target);
     return { bytes: copyBytes(target, 0, length), inclusive: name === "gte" || name === "lte" || name === "prefix" };

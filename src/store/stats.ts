@@ -35,7 +35,7 @@ export interface Stats {
    * keep every state, and what it sees may be a commit that is not durable yet.
    */
   readonly pinned: boolean;
-  /** When the store was opened, its newer meta page was torn or damaged, and the older state was taken. */
+  /** When this handle was opened, one of the two meta pages held no whole record, so that the other one counted. */
   readonly metaFallback: boolean;
 }
 

@@ -201,3 +201,15 @@ test("an iterator that was made and never stepped holds nothing", async () => {
   expect(iterator.next().value).toBe(-1);
   iterator.return?.();
 });
+
+test("where keys are tuples, a bound may be the first parts of one", () => {
+  const store = filled<[country: string, town: string, size: number], boolean>([
+    [["CH", "Bern", 1], true],
+    [["CH", "Chur", 2], true],
+    [["DE", "Bonn", 3], true],
+  ]);
+  expect([...store.keys({ prefix: ["CH"] })].length).toBe(2);
+  expect([...store.keys({ prefix: ["CH", "Chur"] })]).toEqual([["CH", "Chur", 2]]);
+  expect([...store.keys({ gte: ["CH", "C"] })].length).toBe(2);
+  expect(store.count({ lt: ["DE"] })).toBe(2);
+});
