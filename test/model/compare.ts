@@ -1,6 +1,6 @@
 /** Puts what a store, a snapshot or a transaction reads beside what the model holds. */
 import type { Key } from "../../src/store/codec/key.ts";
-import type { RangeOptions } from "../../src/store/range.ts";
+import type { KeyBound, RangeOptions } from "../../src/store/range.ts";
 import type { Reads } from "../../src/store/reads.ts";
 import type { Dice } from "../support/dice.ts";
 import { compareModelKeys, type Entry, isSame, type Model, show } from "./model.ts";
@@ -94,11 +94,11 @@ export function randomRange<K extends Key>(dice: Dice, pickKey: () => K): RangeO
   const range: RangeOptions<K> = {};
   const lower = dice.weighted({ none: 2, gt: 2, gte: 2 });
   const upper = dice.weighted({ none: 2, lt: 2, lte: 2 });
-  if (lower !== "none") range[lower] = pickKey();
-  if (upper !== "none") range[upper] = pickKey();
+  if (lower !== "none") range[lower] = pickKey() as KeyBound<K>;
+  if (upper !== "none") range[upper] = pickKey() as KeyBound<K>;
   if (dice.chance(0.3)) {
     const prefix = prefixOf(dice, pickKey());
-    if (prefix !== undefined) range.prefix = prefix;
+    if (prefix !== undefined) range.prefix = prefix as KeyBound<K>;
   }
   if (dice.chance(0.5)) range.reverse = dice.coin();
   if (dice.chance(0.3))
