@@ -1,6 +1,6 @@
 /** A handle in another process: does what it is told, one thing after the other, and answers each. */
 import { open, type Store, type StoreSnapshot } from "foliodb";
-import { codeOf, listen, say, standStill } from "./talk.ts";
+import { becomeUser, codeOf, listen, say, standStill } from "./talk.ts";
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -47,11 +47,7 @@ const commands: Readonly<Record<string, (parameters: Parameters) => unknown>> = 
     });
   },
   /** Becomes a user without rights. */
-  demote: ({ user }) => {
-    process.setgroups?.([]);
-    process.setgid?.(Number(user));
-    process.setuid?.(Number(user));
-  },
+  demote: ({ user }) => becomeUser(Number(user)),
   exit: ({ status }) => process.exit(Number(status ?? 0)),
 };
 

@@ -1,13 +1,18 @@
 /**
  * Reads a ledger until it is told to stop, and says what did not fit together.
  *
- *   reader <path> [read-only]
+ *   reader <path> [read-only [<user>]]      with a user: it becomes that one before it opens
  */
 import { type Key, open } from "foliodb";
 import { misfit } from "./ledger.ts";
-import { codeOf, listen, say } from "./talk.ts";
+import { becomeUser, codeOf, listen, say } from "./talk.ts";
 
-const [path, access] = process.argv.slice(2);
+const [path, access, user] = process.argv.slice(2);
+if (user !== undefined) {
+  // The addon may lie where that user can't read it: it is loaded before.
+  open(`${path}-other`).closeSync();
+  becomeUser(Number(user));
+}
 const store = open<Key, unknown>(path, access === "read-only" ? { readOnly: true } : {});
 let stopped = false;
 let reads = 0;
