@@ -4,6 +4,8 @@ import type { Key } from "../../src/store/codec/key.ts";
 import type { RangeOptions } from "../../src/store/range.ts";
 import { compareKeys } from "../codec/arbitraries.ts";
 
+type Bounds = "gt" | "gte" | "lt" | "lte" | "prefix";
+
 /** An entry never changes: another value is another entry. */
 export interface Entry<K, V> {
   readonly key: K;
@@ -71,7 +73,12 @@ export class Model<K extends Key, V> {
 
   /** The entries of a range, in its order. */
   range(options: RangeOptions<K>): Entry<K, V>[] {
-    const { gt, gte, lt, lte, prefix, reverse, limit } = options;
+    // The first parts of a tuple are compared like any array.
+    const { gt, gte, lt, lte, prefix, reverse, limit } = options as RangeOptions<unknown> as Record<
+      Bounds,
+      K | undefined
+    > &
+      Pick<RangeOptions<K>, "reverse" | "limit">;
     let from = 0;
     let to = this.#entries.length;
     if (gt !== undefined) from = this.#bound(gt, true);
