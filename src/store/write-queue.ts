@@ -104,23 +104,30 @@ export class WriteQueue {
 
   /** The turn is over: applies what is queued, at once if the writer lock is free. */
   #start(): void {
+    let wait: LockWait;
     try {
       if (this.#pager.tryLockWriter()) {
         this.#apply();
         return;
       }
+      wait = this.#pager.waitForWriter(this.#timeout);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    const wait = this.#pager.waitForWriter(this.#timeout);
     this.#state = { name: "locking", wait };
-    void wait.granted.then((granted) => {
-      // A synchronous write that came meanwhile has cancelled the wait and done the work.
-      if (this.#state.name !== "locking" || this.#state.wait !== wait) return;
-      if (granted) this.#apply();
-      else this.#fail(lockedError(this.#pager.path, this.#timeout));
-    });
+    // A synchronous write that comes meanwhile cancels the wait and does the work.
+    const isStill = (): boolean => this.#state.name === "locking" && this.#state.wait === wait;
+    wait.granted.then(
+      (granted) => {
+        if (!isStill()) return;
+        if (granted) this.#apply();
+        else this.#fail(lockedError(this.#pager.path, this.#timeout));
+      },
+      (error) => {
+        if (isStill()) this.#fail(error);
+      },
+    );
   }
 
   /** The writer lock is held: applies the batch and starts its commit. */

@@ -5,7 +5,7 @@ import { expect, type TestContext, test } from "vitest";
 import { open, type Store } from "../../src/index.ts";
 import { startAgent } from "../process/processes.ts";
 import { Machine } from "../recorder/machine.ts";
-import { opened } from "../support/opened.ts";
+import { opened, turn } from "../support/opened.ts";
 import { openWhole } from "../support/whole.ts";
 import { failFlushes, SMALL_FILE_SYSTEMS } from "./machine.ts";
 import { closedStore, ENTRIES, errorOf, expectUnharmed, expectUnharmedFile } from "./store-file.ts";
@@ -153,5 +153,39 @@ test("IO: a flush that fails on the recorder, and POISONED until all have closed
   expect([...next]).toEqual([
     [1, "acknowledged"],
     [2, "written"],
+  ]);
+});
+
+test("IO: where the system can't lock, a write fails, waiting or not, and later ones go through", async () => {
+  using machine = new Machine({ seed: 1 });
+  const [one, other] = [machine.process("one"), machine.process("other")];
+  const store = openWhole<number, string>(one, "store");
+  const holder = openWhole<number, string>(other, "store");
+  store.putSync(1, "acknowledged");
+  one.failures.add("lock", 1, "ENOLCK");
+  await errorOf("IO", () => store.put(1, "refused at once"));
+  one.failures.add("lock", 1, "ENOLCK");
+  await errorOf("IO", () => store.putSync(1, "refused at once"));
+  // The other holds the lock when the first looks, so the first waits, and fails while it does.
+  let waiting: Promise<unknown> | undefined;
+  other.onPause = (pause) => {
+    if (pause !== "commit: flushed 1" || waiting !== undefined) return;
+    waiting = errorOf("IO", () => store.put(1, "refused while it waits"));
+  };
+  machine.manualCommits = true;
+  const held = holder.put(2, "of the other");
+  while (machine.commits.length === 0) await turn();
+  while (waiting === undefined) machine.commits[0].step();
+  await turn();
+  one.failures.add("lock", 1, "ENOLCK");
+  await waiting;
+  machine.manualCommits = false;
+  while (machine.commits.length > 0) machine.commits[0].step();
+  await held;
+  await store.put(3, "written");
+  expect([...store]).toEqual([
+    [1, "acknowledged"],
+    [2, "of the other"],
+    [3, "written"],
   ]);
 });

@@ -19,6 +19,7 @@ import { type OpenOptions, openFile } from "./opening.ts";
 import { LockPins, Readers, SlotPins } from "./readers.ts";
 import { commitError, metasAreClean, settle } from "./settle.ts";
 import type { CommitOutcome, CommitPlan, LockRange, LockWait, Storage, StoreFile } from "./storage.ts";
+import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 import { type CatalogRoot, PageTransaction } from "./transaction.ts";
 
 const WRITER_RANGE: LockRange = { start: LOCK_WRITER, length: 1 };
@@ -102,19 +103,26 @@ export class Pager {
 
   // The writer lock ----------------------------------------------------------------------------------------------------
 
-  /** @throws StoreError LOCKED when the time is up */
+  /** @throws StoreError LOCKED when the time is up, IO */
   lockWriter(timeout: number): void {
-    if (!this.#file.waitLock(WRITER_RANGE, timeout)) throw lockedError(this.path, timeout);
+    if (!locking(() => this.#file.waitLock(WRITER_RANGE, timeout))) throw lockedError(this.path, timeout);
   }
 
-  /** Whether the writer lock was free; it is held then. */
+  /** Whether the writer lock was free; it is held then. @throws StoreError IO */
   tryLockWriter(): boolean {
-    return this.#file.tryLock(WRITER_RANGE, "exclusive");
+    return locking(() => this.#file.tryLock(WRITER_RANGE, "exclusive"));
   }
 
-  /** Waits on the addon's thread. `granted` resolves to false when the time is up: throw `lockedError` then. */
+  /**
+   * Waits on the addon's thread. `granted` resolves to false when the time is up: throw `lockedError` then. It rejects
+   * with StoreError IO where the system can't lock.
+   */
   waitForWriter(timeout: number): LockWait {
-    return this.#file.waitLockAsync(WRITER_RANGE, timeout);
+    const wait = locking(() => this.#file.waitLockAsync(WRITER_RANGE, timeout));
+    const granted = wait.granted.catch((error) => {
+      throw lockingError(error);
+    });
+    return { granted, cancel: () => wait.cancel() };
   }
 
   unlockWriter(): void {
@@ -266,6 +274,18 @@ export class Pager {
     this.#file.close();
     this.pages.forget();
   }
+}
+
+function locking<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw lockingError(error);
+  }
+}
+
+function lockingError(error: unknown): unknown {
+  return storeError(error, "locking the store", OPEN_FILE_CODES);
 }
 
 export function lockedError(path: string, timeout: number): StoreError {
