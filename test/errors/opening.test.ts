@@ -38,7 +38,7 @@ test.each(STRANGERS)("NOT_A_STORE: %s is not opened, and stays what it is", asyn
   expect(readdirSync(dirname(path))).toEqual(["file"]);
 });
 
-test("NOT_A_FILE: directories, pipes, devices and sockets are not opened, and not waited for", async () => {
+test("NOT_A_FILE: directories, pipes and devices are not opened, and not waited for", async () => {
   const folder = tempFolder();
   const pipe = join(folder, "pipe");
   execFileSync("mkfifo", [pipe]);

@@ -142,6 +142,22 @@ test("the same backwards, with bounds and a limit", () => {
   expect(store.count()).toBe(700);
 });
 
+test("a transaction may replace each value as it comes to it, and comes to each once", () => {
+  const store = filled(THOUSAND);
+  for (const reverse of [false, true]) {
+    store.transactionSync((transaction) => {
+      const seen: number[] = [];
+      for (const [key, value] of transaction.entries({ reverse })) {
+        seen.push(key);
+        transaction.put(key, value.repeat(2));
+      }
+      expect(seen).toHaveLength(1000);
+      expect(new Set(seen).size).toBe(1000);
+    });
+  }
+  expect(store.get(999)).toBe("value 999".repeat(4));
+});
+
 test("clearing a transaction ends its iterators without an error", () => {
   const store = filled(THOUSAND);
   store.transactionSync((transaction) => {
