@@ -14,7 +14,7 @@ import type { StoreFile } from "./storage.ts";
 import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 
 /** The first view of a window has at least so many bytes. */
-const VIEW_SIZE_MIN = 2 ** 20;
+const VIEW_SIZE_MIN = 2 ** 24;
 
 export class MappedPages implements Pages {
   readonly pageSize: number;
