@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { seedOfRun } from "../support/dice.ts";
 import { REAL_ENGINE } from "./engine.ts";
+import { commitMeetsFailure, creationMeetsFailure, openingMeetsFailure } from "./every-call.ts";
 import {
   diskIsFull,
   flushFails,
@@ -43,6 +44,30 @@ test.each(["write: pages written", "commit: flush 1 begun", "commit: flushed 1",
   "a commit whose page was lost at %s fails, though every flush succeeds",
   (step) => pageIsLost(REAL_ENGINE, step, seedOfRun()),
 );
+
+describe.each(["EIO", "ENOSPC"] as const)("no failed call, whichever it is, harms the store: %s", (code) => {
+  /** Calls until one reports that there was no such call. */
+  async function untilNone(meets: (nth: number) => boolean | Promise<boolean>): Promise<number> {
+    let nth = 1;
+    while (await meets(nth)) nth++;
+    return nth - 1;
+  }
+
+  test("of a commit", async () => {
+    const seed = seedOfRun();
+    expect(await untilNone((nth) => commitMeetsFailure(REAL_ENGINE, nth, code, seed))).toBeGreaterThan(5);
+  });
+
+  test("of opening a store whose last writer was killed", async () => {
+    const seed = seedOfRun();
+    expect(await untilNone((nth) => openingMeetsFailure(REAL_ENGINE, nth, code, seed))).toBeGreaterThan(8);
+  });
+
+  test("of creating a store", async () => {
+    const seed = seedOfRun();
+    expect(await untilNone((nth) => creationMeetsFailure(REAL_ENGINE, nth, code, seed))).toBeGreaterThan(8);
+  });
+});
 
 // Copies 0 and 1 are the older record, 2 and 3 the newer.
 const TORN = Array.from({ length: 15 }, (_, i) => [0, 1, 2, 3].filter((copy) => ((i + 1) >> copy) & 1));

@@ -227,7 +227,9 @@ export function metaIsTorn(engine: Engine, torn: Torn, seed: number): void {
   const newerIsLost = torn.includes(2) && torn.includes(3);
   if (newerIsLost && torn.length === 4) {
     const code = codeOf(() => scene.engine.openStore(scene.process(), STORE_PATH, OPTIONS, INTERNAL));
-    must(code === "DAMAGED", `a store without a whole meta record opens with ${code ?? "no error"}`);
+    // Rubbish may look like another version, or like nothing of ours.
+    const isRefused = code === "DAMAGED" || code === "NEWER_FORMAT" || code === "NOT_A_STORE";
+    must(isRefused, `a store without a whole meta record opens with ${code ?? "no error"}`);
     scene.machine.close();
     return;
   }

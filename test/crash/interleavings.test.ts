@@ -5,6 +5,7 @@ import { REAL_ENGINE } from "./engine.ts";
 import { killedOnFreshStore, openerKilled, writerKilledOtherGoesOn, writerKilledStoreReopened } from "./kills.ts";
 import {
   deadReaderLetsGo,
+  emptyTransactionLetsGo,
   openerAmongOthers,
   readerPinsAtStep,
   unpinnedReaderAtStep,
@@ -33,6 +34,10 @@ describe("a reader keeps its snapshot while the writer reuses freed pages", () =
 });
 
 test("a reader that died holds nothing", () => deadReaderLetsGo(REAL_ENGINE, seedOfRun()));
+
+test("a transaction given up leaves nothing, least of all its lock", () => {
+  emptyTransactionLetsGo(REAL_ENGINE, seedOfRun());
+});
 
 describe("a second writer has its turn after the first", () => {
   test.each(WRITE_STEPS)("though it tries at %s", (step) => writersTakeTurns(REAL_ENGINE, step, seedOfRun()));

@@ -7,10 +7,12 @@ import type { CommitMutant } from "../recorder/commit-job.ts";
 import { importMutant, type Mutation, removeMutants } from "../support/mutant.ts";
 import { Campaign } from "./campaign.ts";
 import { type Engine, REAL_ENGINE, Violation } from "./engine.ts";
+import { flushFails, metaIsTorn, metaIsTornInMemory, pageIsLost } from "./faults.ts";
 import { writerKilledOtherGoesOn, writerKilledStoreReopened } from "./kills.ts";
 import { MUTATIONS } from "./mutations.ts";
 import {
   deadReaderLetsGo,
+  emptyTransactionLetsGo,
   openerAmongOthers,
   readerPinsAtStep,
   unpinnedReaderAtStep,
@@ -26,6 +28,10 @@ const CAMPAIGN_IMAGES = 600;
 
 async function campaign(engine: Engine, seed: number): Promise<void> {
   await new Campaign({ engine, seed, images: CAMPAIGN_IMAGES }).run();
+}
+
+function failedFlush(which: 1 | 2): Scenario {
+  return (engine, seed) => flushFails(engine, which, "synchronously", "old", seed);
 }
 
 const ENGINE_MUTANTS: readonly [Mutation, Scenario][] = [
@@ -49,6 +55,14 @@ const ENGINE_MUTANTS: readonly [Mutation, Scenario][] = [
   [MUTATIONS.deferredPagesReused, campaign],
   [MUTATIONS.undonePartsKeepPages, campaign],
   [MUTATIONS.sizeNotGrown, campaign],
+  [MUTATIONS.workingMapNotUndone, campaign],
+  [MUTATIONS.tornMetaNotSettled, (engine, seed) => metaIsTornInMemory(engine, [0, 1], seed)],
+  [MUTATIONS.presenceGivenUp, openerAmongOthers],
+  [MUTATIONS.orphanMetaNotStoredAgain, (engine, seed) => writerKilledOtherGoesOn(engine, "commit: meta written", seed)],
+  [MUTATIONS.faultsNotChecked, (engine, seed) => pageIsLost(engine, "commit: flushed 1", seed)],
+  [MUTATIONS.poisonNotHeeded, failedFlush(2)],
+  [MUTATIONS.poisonForgottenByOpener, failedFlush(2)],
+  [MUTATIONS.writerLockKept, emptyTransactionLetsGo],
 ];
 
 const COMMIT_MUTANTS: readonly [CommitMutant, Scenario][] = [
@@ -57,7 +71,11 @@ const COMMIT_MUTANTS: readonly [CommitMutant, Scenario][] = [
   ["no flush 2", campaign],
   ["no flush 2 before publish", campaign],
   ["meta before flush 1", campaign],
-  ["one meta copy only", campaign],
+  ["one meta copy only", (engine, seed) => metaIsTorn(engine, [2], seed)],
+  ["no poison", failedFlush(1)],
+  ["poison after unlock", failedFlush(1)],
+  ["publish despite failure", failedFlush(2)],
+  ["no fault checks", (engine, seed) => pageIsLost(engine, "commit: flush 1 begun", seed)],
   ["publish after unlock", (engine, seed) => writersTakeTurns(engine, "commit: unlocked", seed)],
 ];
 

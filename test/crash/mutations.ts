@@ -78,8 +78,8 @@ export const MUTATIONS = {
   writerLockNotTaken: {
     name: "writer lock not taken",
     file: PAGER,
-    from: "if (!this.#file.waitLock(WRITER_RANGE, timeout)) throw lockedError(this.path, timeout);",
-    to: "this.#file.waitLock(WRITER_RANGE, timeout);",
+    from: "if (!locking(() => this.#file.waitLock(WRITER_RANGE, timeout))) throw",
+    to: "if (!locking(() => this.#file.waitLock(WRITER_RANGE, timeout)) && timeout < 0) throw",
   },
   othersNotSeen: {
     name: "opener takes itself for alone",
@@ -114,13 +114,49 @@ export const MUTATIONS = {
   undonePartsKeepPages: {
     name: "pages ready for reuse kept when a part is undone",
     file: TRANSACTION,
-    from: "    this.#ready = [];\n",
-    to: "",
+    from: "    this.#ready = [];\n    this.#deferred = [];\n    this.#actions = [];\n    this.#pageCount =",
+    to: "    this.#deferred = [];\n    this.#actions = [];\n    this.#pageCount =",
   },
   sizeNotGrown: {
     name: "size not grown before use",
     file: TRANSACTION,
     from: "this.#growTo((page + count) * pages.pageSize);",
+    to: "",
+  },
+  presenceGivenUp: {
+    name: "presence given up when the opener has settled in",
+    file: "store/pager/presence.ts",
+    from: 'file.tryLock({ start: byte, length: 1 }, "shared");\n  file.unlock({ start: LOCK_PRESENCE, length: nonce });',
+    to: "file.unlock({ start: LOCK_PRESENCE, length: nonce + 1 });",
+  },
+  poisonForgottenByOpener: {
+    name: "poison ignored by the opener that is alone, and the newer meta believed",
+    file: OPENING,
+    from: "metas = recoverPoisoned(storage, file, pages, before, options);",
+    to: "",
+  },
+  orphanMetaNotStoredAgain: {
+    name: "newer meta published without being stored and flushed again",
+    file: PAGER,
+    from: "settle(this.#file, coordination, metas, this.pages.pageSize);",
+    to: "coordination.publish(coordination.addRecord(metas.newer.record));",
+  },
+  faultsNotChecked: {
+    name: "reads do not look at the fault flag",
+    file: "store/reads.ts",
+    from: "    if (pages.faults[0] !== 0) throw faultError();\n    return decoded;",
+    to: "    return decoded;",
+  },
+  writerLockKept: {
+    name: "writer lock kept when a transaction is given up",
+    file: PAGER,
+    from: "  abort(): void {\n    this.unlockWriter();",
+    to: "  abort(): void {",
+  },
+  workingMapNotUndone: {
+    name: "working map not undone with its part",
+    file: TRANSACTION,
+    from: "this.#space.setWorking(page, count, !taken);",
     to: "",
   },
 } as const satisfies Record<string, Mutation>;

@@ -136,6 +136,31 @@ export function writersTakeTurns(engine: Engine, step: Step, seed: number): void
   scene.end(first, second);
 }
 
+/** A transaction that changes nothing, or throws, is over for every other writer, too. */
+export function emptyTransactionLetsGo(engine: Engine, seed: number): void {
+  const scene = new Scene(engine, seed);
+  const first = scene.actor("first");
+  const second = scene.actor("second");
+  scene.commits(first.store, 2);
+  promised("a transaction without a write", () => first.store.transactionSync((transaction) => transaction.count()));
+  scene.commits(second.store, 2);
+  const changes = scene.workload.next();
+  const thrown = new Error("given up");
+  const given = codeOf(() =>
+    first.store.transactionSync((transaction) => {
+      apply(transaction, changes);
+      throw thrown;
+    }),
+  );
+  must(given === String(thrown), `a transaction that throws ends with ${given}`);
+  scene.commits(second.store, 2);
+  for (const { store } of [first, second]) {
+    const state = scene.look("after all", store);
+    must(state === scene.history.acknowledged, "what was given up is not there");
+  }
+  scene.end(first, second);
+}
+
 /** A reader dies with snapshots held; its pages come back. */
 export async function deadReaderLetsGo(engine: Engine, seed: number): Promise<void> {
   const scene = new Scene(engine, seed);

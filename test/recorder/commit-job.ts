@@ -5,7 +5,7 @@
  * The order is the protocol (facts/protocol.md, rules 1, 10, 11 and 14; design.md section 6). Each mutant breaks one
  * rule of it; a harness that doesn't notice a mutant proves nothing.
  */
-import { assert } from "../../src/errors.ts";
+import { assert, SystemError } from "../../src/errors.ts";
 import { COORDINATION_DURABLE, COORDINATION_NEWEST, COORDINATION_POISON } from "../../src/store/format/coordination.ts";
 import { LOCK_FLUSH, LOCK_WRITER } from "../../src/store/format/locks.ts";
 import { PAGE_CHECKSUM } from "../../src/store/format/page.ts";
@@ -77,12 +77,14 @@ export function* commitSteps(site: CommitSite, plan: CommitPlan): CommitSteps {
   yield "commit: checksums stored";
   // 2. Every meta write is done under the flush lock, held from before flush 1 to after the publish.
   if (!mutants.has("no flush lock")) {
-    while (!site.tryLock(FLUSH)) {
-      if (!(yield "commit: flush lock awaited")) {
-        const cause = new Error("the flush lock never becomes free: its holder can't run");
+    let granted = tryFlushLock(site);
+    while (granted !== true) {
+      if (granted !== false || !(yield "commit: flush lock awaited")) {
+        const cause = granted || new Error("the flush lock never becomes free: its holder can't run");
         if (plan.unlockWriter) site.unlock(WRITER);
         return { result: "failed", step: "flush lock", poisoned: false, cause };
       }
+      granted = tryFlushLock(site);
     }
   }
   yield "commit: flush lock taken";
@@ -98,6 +100,16 @@ export function* commitSteps(site: CommitSite, plan: CommitPlan): CommitSteps {
   if (publishes && late) yield* publish(site, plan);
   if (failure?.poisoned && mutants.has("poison after unlock")) poison(site);
   return failure ?? { result: "committed" };
+}
+
+/** The error, where the system refuses to lock anything. */
+function tryFlushLock(site: CommitSite): boolean | SystemError {
+  try {
+    return site.tryLock(FLUSH);
+  } catch (error) {
+    if (error instanceof SystemError) return error;
+    throw error;
+  }
 }
 
 type Failure = Extract<CommitOutcome, { result: "failed" }>;
