@@ -46,6 +46,7 @@ export class WriteSession {
       const { base } = this.#transaction;
       const { catalogRoot: root, catalogLevel: level, catalogCount: entryCount } = base;
       this.#record = catalog.read(base, root, level);
+      this.#transaction.expect(this.#record.level + 1);
       this.#tree = writerOf(kept?.tree, this.#transaction, this.#record);
       this.#catalog = writerOf(kept?.catalog, this.#transaction, { root, level, entryCount });
     } catch (error) {

@@ -41,7 +41,8 @@ interface Union {
 /** A group as the running transaction sees it. */
 interface WorkingGroup {
   readonly busy: GroupBits;
-  /** Made when the transaction first takes or gives up a page of the group. */
+  /** Made when the transaction first takes or gives up a page of the group: as the newest map has it, and as it becomes. */
+  before: GroupBits | undefined;
   working: GroupBits | undefined;
 }
 
@@ -101,19 +102,18 @@ export class FreeSpace {
   /** The groups whose bits differ from the newest map's. */
   changed(): Map<number, GroupBits> {
     const changed = new Map<number, GroupBits>();
-    for (const [group, { working }] of this.#groups) {
-      if (working === undefined) continue;
-      const before = this.#newestBits(group);
-      if (working.some((word, i) => word !== before[i])) changed.set(group, working);
+    for (const [group, { before, working }] of this.#groups) {
+      if (before !== undefined && working !== undefined && !isSame(working, before)) changed.set(group, working);
     }
     return changed;
   }
 
   /** The highest page whose working bit is set, given that none above `from` is. */
   highestUsed(from: number): number {
-    for (let group = Math.floor(from / this.#groupPages); group >= 0; group--) {
+    const last = Math.floor(from / this.#groupPages);
+    for (let group = last; group >= 0; group--) {
       const bits = this.#groups.get(group)?.working ?? this.#newestBits(group);
-      for (let i = bits.length - 1; i >= 0; i--) {
+      for (let i = group === last ? (from % this.#groupPages) >>> 5 : bits.length - 1; i >= 0; i--) {
         if (bits[i] !== 0) return group * this.#groupPages + i * 32 + 31 - Math.clz32(bits[i]);
       }
     }
@@ -173,7 +173,10 @@ export class FreeSpace {
   setWorking(page: number, count: number, value: boolean): void {
     this.#set(page, count, value, (group) => {
       const state = this.#group(group);
-      state.working ??= this.#newestBits(group);
+      if (state.working === undefined) {
+        state.before = this.#newestBits(group);
+        state.working = state.before.slice();
+      }
       return state.working;
     });
   }
@@ -181,8 +184,14 @@ export class FreeSpace {
   /** The bits of the newest snapshot's map, as a copy. */
   #newestBits(group: number): GroupBits {
     const bits = new Uint32Array(groupWords(this.#pages));
-    addGroupBits(this.#pages, this.#live[0], this.#newest, group, bits);
+    addGroupBits(this.#pages, this.#live[0], this.#newest, group, bits, this.#wordsUsed(this.#live[0], group));
     return bits;
+  }
+
+  /** Words of a group's bits that lie below a snapshot's page count: those above are zero. */
+  #wordsUsed(snapshot: Snapshot, group: number): number {
+    const count = Math.ceil((snapshot.pageCount - group * this.#groupPages) / 32);
+    return Math.max(0, Math.min(count, groupWords(this.#pages)));
   }
 
   #indexOf(snapshot: Snapshot): MapIndex {
@@ -205,7 +214,7 @@ export class FreeSpace {
   #group(group: number): WorkingGroup {
     let state = this.#groups.get(group);
     if (state === undefined) {
-      state = { busy: this.#union(group).bits.slice(), working: undefined };
+      state = { busy: this.#union(group).bits.slice(), before: undefined, working: undefined };
       this.#groups.set(group, state);
     }
     return state;
@@ -228,12 +237,15 @@ export class FreeSpace {
     if (known !== undefined && isSame(known.sources, sources)) return known;
 
     const bits = new Uint32Array(groupWords(this.#pages));
-    for (const snapshot of leaves.values()) addGroupBits(this.#pages, snapshot, this.#indexOf(snapshot), group, bits);
+    for (const snapshot of leaves.values()) {
+      const words = this.#wordsUsed(snapshot, group);
+      addGroupBits(this.#pages, snapshot, this.#indexOf(snapshot), group, bits, words);
+    }
     for (const page of mapPages) {
       const bit = page % this.#groupPages;
       bits[bit >>> 5] |= 1 << (bit & 31);
     }
-    const union = { sources, bits, full: bits.every((word) => word === ALL_BUSY) };
+    const union = { sources, bits, full: isFull(bits) };
     this.#unions.set(group, union);
     return union;
   }
@@ -268,8 +280,17 @@ export class FreeSpace {
   }
 }
 
-function isSame(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+// Loops, for a callback for each of a thousand words costs as much as the rest of a small commit.
+
+function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function isFull(bits: GroupBits): boolean {
+  for (let i = 0; i < bits.length; i++) if (bits[i] !== ALL_BUSY) return false;
+  return true;
 }
 
 function storeFull(): StoreError {

@@ -118,12 +118,22 @@ function trim(level: { pages: number[]; free: number[] }): void {
   level.free.length = length;
 }
 
-/** Adds (bitwise or) the bits of a group, as a snapshot's map has them, to `bits`. @throws CorruptionError */
-export function addGroupBits(pages: Pages, bounds: PageBounds, index: MapIndex, group: number, bits: GroupBits): void {
+/**
+ * Adds (bitwise or) the first `words` words of the bits of a group, as a snapshot's map has them, to `bits`.
+ * @throws CorruptionError
+ */
+export function addGroupBits(
+  pages: Pages,
+  bounds: PageBounds,
+  index: MapIndex,
+  group: number,
+  bits: GroupBits,
+  words = bits.length,
+): void {
   const page = mapLeafOf(index, group);
   if (page === 0) return;
   const { view, at } = checkMapPage(pages, bounds, page, 0, group);
-  for (let i = 0; i < bits.length; i++) bits[i] |= view.getUint32(at + MAP_BITS + i * 4, true);
+  for (let i = 0; i < words; i++) bits[i] |= view.getUint32(at + MAP_BITS + i * 4, true);
 }
 
 /** Words of a group's bits. */

@@ -19,7 +19,10 @@ import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 /** A file grows by about an eighth of itself, at most so much, and always to a multiple of EXTENT_UNIT. */
 const EXTENT_MAX = 256 * 1024 * 1024;
 const EXTENT_UNIT = 64 * 1024;
-/** Pages are made ready in batches of an eighth of what the transaction has taken so far, at most so many. */
+/**
+ * Pages are made ready in batches: of what the transaction is expected to take, then of an eighth of what it has taken so
+ * far, at most so many. What is made ready is flushed, whether it is used or not.
+ */
 const BATCH_MAX = 64;
 
 /** The trees' side of a snapshot: where the catalog is. */
@@ -62,6 +65,8 @@ export class PageTransaction implements PageWriter {
   /** Pages made ready ahead of their use. */
   #batch = { page: 0, count: 0 };
   #takenCount = 0;
+  /** Pages that will be taken if any is: those of the ways down to a leaf of the trees that change. */
+  #expected: number;
   /** No page above it is in use by the working map. */
   #highest: number;
   #actions: Action[] = [];
@@ -78,6 +83,12 @@ export class PageTransaction implements PageWriter {
     this.#pageCountOfPart = base.pageCount;
     this.#highest = base.pageHighest;
     this.#fileSize = file.size();
+    this.#expected = base.catalogLevel + 1 + base.mapLevel + 1;
+  }
+
+  /** At least so many pages more will be taken if any is. */
+  expect(count: number): void {
+    this.#expected += count;
   }
 
   get number(): number {
@@ -178,7 +189,8 @@ export class PageTransaction implements PageWriter {
 
   #takeFromBatch(): number {
     if (this.#batch.count === 0) {
-      const batch = this.#space.reserve(Math.min(Math.max(this.#takenCount >> 3, 1), BATCH_MAX));
+      const wanted = Math.max(this.#takenCount >> 3, this.#expected, 1);
+      const batch = this.#space.reserve(Math.min(wanted, BATCH_MAX));
       try {
         this.#makeReady(batch.page, batch.count);
       } catch (error) {
@@ -186,6 +198,7 @@ export class PageTransaction implements PageWriter {
         throw error;
       }
       this.#batch = batch;
+      this.#expected = Math.max(0, this.#expected - batch.count);
     }
     const { page, count } = this.#batch;
     this.#batch = { page: page + 1, count: count - 1 };
