@@ -35,8 +35,8 @@ export type Operation =
   | "transactionSync of one put"
   | "putSync and bare flushes";
 
-/** Iterations before the first round of reads: enough for the compiler to have settled. */
-const WARMUP_ITERATIONS = 8;
+/** Milliseconds of calls before the first round: enough for the compiler to have settled. */
+const WARMUP_MS = 200;
 
 /**
  * Milliseconds one call takes in each peer: the median over the rounds of a round's median.
@@ -48,10 +48,10 @@ export function measureCalls(calls: Pair<() => number>, rounds: number, ms: numb
   for (let round = 0; round < rounds; round++) {
     const bench = new Bench({
       time: ms,
-      iterations: 3,
+      iterations: 1,
       warmup: round === 0,
-      warmupTime: ms / 2,
-      warmupIterations: WARMUP_ITERATIONS,
+      warmupTime: WARMUP_MS,
+      warmupIterations: 1,
       throws: true,
     });
     for (const peer of PEERS) bench.add(peer, calls[peer]);

@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const set = setOf(name as EntrySet["name"]);
   const values = set.values === "string" ? makeTexts(set.valueSize) : makeBytes(set.valueSize);
   await withFolder((folder) => warmUp(set, values, folder));
-  for (const entries of options.sizes) {
+  for (const entries of options.sizes.filter((size) => size <= set.entriesMax)) {
     process.stderr.write(`  ${set.name}, ${entries.toLocaleString("en")} entries …\n`);
     await withFolder((folder) => measureSize(set, values, entries, options, folder));
   }

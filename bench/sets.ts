@@ -14,13 +14,15 @@ export interface EntrySet {
   readonly values: "string" | "binary";
   /** Bytes of a value. */
   readonly valueSize: number;
+  /** Larger stores are not measured with this set: they would tell nothing new. */
+  readonly entriesMax: number;
 }
 
 const SETS = {
-  string: { keys: "short", values: "string", valueSize: 100 },
-  binary: { keys: "short", values: "binary", valueSize: 100 },
-  small: { keys: "short", values: "string", valueSize: 20 },
-  url: { keys: "url", values: "string", valueSize: 100 },
+  string: { keys: "short", values: "string", valueSize: 100, entriesMax: Number.POSITIVE_INFINITY },
+  binary: { keys: "short", values: "binary", valueSize: 100, entriesMax: Number.POSITIVE_INFINITY },
+  small: { keys: "short", values: "string", valueSize: 20, entriesMax: 100_000 },
+  url: { keys: "url", values: "string", valueSize: 100, entriesMax: Number.POSITIVE_INFINITY },
 } as const;
 
 export type SetName = keyof typeof SETS;
