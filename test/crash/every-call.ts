@@ -94,6 +94,8 @@ export function creationMeetsFailure(engine: Engine, nth: number, failure: Failu
   const opener = scene.actor("opener");
   must(scene.look("as opened", opener.store) === 0, "the store is empty");
   scene.commits(opener.store, 2);
+  // The creator may not have come to make the name durable.
+  scene.losePower(6);
   scene.end(opener);
   return happened;
 }

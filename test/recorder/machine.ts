@@ -219,6 +219,12 @@ export class Machine {
     return this.#entries.get(path)?.file;
   }
 
+  /** A crash can't undo the name any more. */
+  nameFlushed(path: string): void {
+    const entry = this.#entries.get(path);
+    if (entry !== undefined) this.#entries.set(path, { ...entry, durable: true });
+  }
+
   addFile(path: string, kind: FileKind, content: FileContent, durable: boolean): SimulatedFile {
     this.unlink(path);
     const file = new SimulatedFile(this.#inode++, kind, content, this.#recording, this.#pool);

@@ -174,6 +174,12 @@ export class SimulatedProcess implements Storage {
     return true;
   }
 
+  flushName(path: string): void {
+    this.enter();
+    this.mayFail("directory flush", path);
+    this.machine.nameFlushed(path);
+  }
+
   openCoordination(path: string, sizeMin: number): CoordinationFile | undefined {
     this.enter();
     this.mayFail("open coordination", path);

@@ -79,6 +79,10 @@ class AddonStorage implements Storage {
     return created;
   }
 
+  flushName(path: string): void {
+    this.#addon.flushDirectory(dirname(path));
+  }
+
   /** Undefined where there are no files without names, or none that can be given one. */
   #createUnnamed(
     path: string,

@@ -161,13 +161,30 @@ function enterAlone(
   );
   try {
     if (durable) coordination.publish(coordination.addRecord(metas.newer.record));
-    else settleAlone(storage, file, pages, coordination, options.readOnly);
+    else {
+      flushName(storage, file.path);
+      settleAlone(storage, file, pages, coordination, options.readOnly);
+    }
     storage.hook?.("open: coordination ready");
     settleIn(file, coordination.nonce);
     return coordination;
   } catch (error) {
     coordination.close();
     throw error;
+  }
+}
+
+/**
+ * The name may not be durable: whoever created the file may have been killed, or have failed, between giving it its name
+ * and flushing the directory. Commits are not promised before it is. A directory that may be searched but not read can't
+ * be flushed; its user must have seen to that.
+ */
+function flushName(storage: Storage, path: string): void {
+  try {
+    storage.flushName(path);
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (code !== "EACCES" && code !== "EPERM") throw error;
   }
 }
 

@@ -156,6 +156,8 @@ export interface Storage {
    * place without replacing, directory flushed. False: the name exists already. @throws SystemError
    */
   createFile(path: string, mode: number, size: number, content: readonly { at: number; bytes: Uint8Array }[]): boolean;
+  /** Makes the name of a file durable, by flushing the directory it is in. @throws SystemError EACCES, EIO */
+  flushName(path: string): void;
   /** Opens and maps an existing coordination file; undefined where there is none, or it is shorter than `sizeMin`, or no regular file. */
   openCoordination(path: string, sizeMin: number): CoordinationFile | undefined;
   /** Builds a coordination file of `size` zero bytes beside `path`, lets `fill` write its content, renames it over `path`. */
