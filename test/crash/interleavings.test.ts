@@ -2,11 +2,18 @@
 import { describe, test } from "vitest";
 import { seedOfRun } from "../support/dice.ts";
 import { REAL_ENGINE } from "./engine.ts";
-import { killedOnFreshStore, openerKilled, writerKilledOtherGoesOn, writerKilledStoreReopened } from "./kills.ts";
+import {
+  killedOnFreshStore,
+  openerKilled,
+  openersAtOnce,
+  writerKilledOtherGoesOn,
+  writerKilledStoreReopened,
+} from "./kills.ts";
 import {
   deadReaderLetsGo,
   emptyTransactionLetsGo,
   openerAmongOthers,
+  readerKilledAtPin,
   readerPinsAtStep,
   unpinnedReaderAtStep,
   writerCommitsAtPin,
@@ -32,6 +39,12 @@ describe("a reader keeps its snapshot while the writer reuses freed pages", () =
 
   test("if a third process opens the store", () => openerAmongOthers(REAL_ENGINE, seedOfRun()));
 });
+
+test.each(PIN_STEPS)("a reader that died at %s holds nothing", (step) => {
+  return readerKilledAtPin(REAL_ENGINE, step, seedOfRun());
+});
+
+test.each(OPEN_STEPS)("an opener waits for one that is at %s", (step) => openersAtOnce(REAL_ENGINE, step, seedOfRun()));
 
 test("a reader that died holds nothing", () => deadReaderLetsGo(REAL_ENGINE, seedOfRun()));
 

@@ -1,9 +1,9 @@
 /** Scenarios of processes that are killed: nothing acknowledged is lost, and who comes after builds on what there is. */
 import type { StepName } from "../../src/store/pager/storage.ts";
 import type { CommitPause } from "../recorder/commit-job.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, promised } from "./engine.ts";
 import { examineOpened, INTERNAL, OPTIONS, STORE_PATH } from "./examine.ts";
-import { type Actor, must, Scene } from "./scene.ts";
+import { type Actor, codeOf, must, Scene } from "./scene.ts";
 
 type Step = StepName | CommitPause;
 
@@ -97,4 +97,27 @@ export function killedOnFreshStore(engine: Engine, step: Step, seed: number): vo
   scene.commits(opener.store, 2);
   scene.losePower(5);
   scene.end(opener);
+}
+
+/** A process opens the store while another is at a step of opening it: it waits, in the end in vain, and harms nothing. */
+export function openersAtOnce(engine: Engine, openStep: Step, seed: number): void {
+  const scene = new Scene(engine, seed);
+  const writer = scene.actor("writer");
+  scene.commits(writer.store, 3);
+  promised("closing", () => writer.store.closeSync());
+  const process = scene.process("first");
+  let code: string | undefined;
+  scene.at(process, openStep, () => {
+    const options = { ...OPTIONS, timeout: 5 };
+    code = codeOf(() => engine.openStore<string, string>(scene.process("second"), STORE_PATH, options, INTERNAL));
+  });
+  const store = promised("opening", () => engine.openStore<string, string>(process, STORE_PATH, OPTIONS, INTERNAL));
+  must(code === "COORDINATION_LOST", `the second opener ends with ${code ?? "no error"}`);
+  const third = scene.actor("third");
+  scene.commits(third.store, 2);
+  scene.look("the first", store);
+  scene.commits(store, 2);
+  scene.look("the third", third.store);
+  scene.losePower(4);
+  scene.end({ process, store }, third);
 }

@@ -161,6 +161,36 @@ export function emptyTransactionLetsGo(engine: Engine, seed: number): void {
   scene.end(first, second);
 }
 
+/** A reader dies at a step of pinning: it holds nothing, and whoever pins next is not disturbed by what it left. */
+export async function readerKilledAtPin(engine: Engine, step: Step, seed: number): Promise<void> {
+  const scene = new Scene(engine, seed);
+  const writer = scene.actor("writer");
+  scene.commits(writer.store, 5);
+  const reader = scene.actor("reader");
+  scene.keep(reader.store.snapshot());
+  scene.at(reader.process, step, () => reader.process.die());
+  const { killed } = reader.process.run(() => reader.store.snapshot());
+  must(killed, `the reader came to ${step}`);
+  await reader.process.buried();
+  scene.commits(writer.store, 3);
+  const { slotsHeld } = promised("stats", () => writer.store.stats());
+  must(slotsHeld <= 1, `${slotsHeld} slots are held, though the reader is dead`);
+  readersComeAndGo(scene, writer.store);
+  scene.end(writer);
+}
+
+function readersComeAndGo(scene: Scene, store: TextStore): void {
+  for (let i = 0; i < 5; i++) {
+    const other = scene.actor("other");
+    const snapshot = promised("a snapshot", () => other.store.snapshot());
+    const state = scene.history.identify("a snapshot", snapshot);
+    scene.commits(store, 4);
+    expectState("a snapshot held", scene, snapshot, state);
+    snapshot.close();
+    promised("closing", () => other.store.closeSync());
+  }
+}
+
 /** A reader dies with snapshots held; its pages come back. */
 export async function deadReaderLetsGo(engine: Engine, seed: number): Promise<void> {
   const scene = new Scene(engine, seed);

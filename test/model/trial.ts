@@ -7,13 +7,13 @@ import type { StoreOptions } from "../../src/store/options.ts";
 import type { Reads } from "../../src/store/reads.ts";
 import type { StoreSnapshot } from "../../src/store/snapshot.ts";
 import type { Store } from "../../src/store/store.ts";
-import type { Transaction } from "../../src/store/transaction.ts";
 import type { Dice } from "../support/dice.ts";
 import { expectWhole } from "../support/whole.ts";
 import { Abandoned, Burst } from "./burst.ts";
-import { compareAll, compareKey, compareRange, compareResult, Difference, randomRange } from "./compare.ts";
-import { type Kind, keysOf, nextValue } from "./kinds.ts";
+import { compareAll, compareKey, compareResult, Difference } from "./compare.ts";
+import type { Kind } from "./kinds.ts";
 import { Model } from "./model.ts";
+import { Player } from "./player.ts";
 import { Walk } from "./walk.ts";
 
 export type TrialStore = Store<Key, unknown>;
@@ -38,6 +38,7 @@ const STEPS = {
   putSync: 8,
   deleteSync: 4,
   burst: 10,
+  duel: 2,
   transactionSync: 10,
   bulk: 1,
   cull: 1,
@@ -58,41 +59,43 @@ const STEPS = {
 const WEIGHTS = Object.fromEntries(Object.entries(STEPS).map(([name, weight]) => [name, weight * 100]));
 
 export class Trial {
-  /** Operations so far: every write, and every read that is compared. */
-  operations = 0;
   model: TrialModel = new Model();
   readonly #kind: Kind;
   readonly #dice: Dice;
   readonly #sit: Sit;
-  readonly #keys: readonly Key[];
+  readonly #player: Player;
   readonly #seats: Seat[] = [];
   #held: { seat: Seat; snapshot: StoreSnapshot<Key, unknown>; model: TrialModel }[] = [];
   #walks: { seat: Seat; walk: Walk }[] = [];
   /** The dead have no garbage collector, which would end what they held, in memory they share with the living. */
   readonly #graveyard: unknown[] = [];
-  #serial = 0;
   #checked = 0;
 
   constructor(kind: Kind, dice: Dice, sit: Sit) {
     this.#kind = kind;
     this.#dice = dice;
     this.#sit = sit;
-    this.#keys = keysOf(kind, dice);
+    this.#player = new Player(kind, dice);
     this.#sitDown();
+  }
+
+  /** Operations so far: every write, and every read that is compared. */
+  get operations(): number {
+    return this.#player.operations;
   }
 
   /** Goes on until so many operations are done. */
   async run(operations: number): Promise<void> {
-    while (this.operations < operations) {
+    while (this.#player.operations < operations) {
       const step = this.#dice.weighted(WEIGHTS);
       try {
         await this.#step(step as keyof typeof STEPS);
-        if (this.operations - this.#checked > OPERATIONS_PER_CHECK) {
-          this.#checked = this.operations;
+        if (this.#player.operations - this.#checked > OPERATIONS_PER_CHECK) {
+          this.#checked = this.#player.operations;
           expectWhole(this.#seat().store);
         }
       } catch (error) {
-        throw new Error(`${this.#kind.name}, operation ${this.operations}, ${step}: ${String(error)}`, {
+        throw new Error(`${this.#kind.name}, operation ${this.#player.operations}, ${step}: ${String(error)}`, {
           cause: error,
         });
       }
@@ -109,6 +112,8 @@ export class Trial {
         return this.#deleteSync(seat);
       case "burst":
         return this.#burst(seat);
+      case "duel":
+        return this.#duel();
       case "transactionSync":
         return this.#transactionSync(seat, this.#dice.between(1, 25));
       case "bulk":
@@ -118,19 +123,19 @@ export class Trial {
       case "clear":
         await seat.store.clear();
         this.model.clear();
-        this.operations++;
+        this.#player.operations++;
         return;
       case "lookUp":
         seat.store.refresh();
-        for (let i = 0; i < 4; i++) this.#lookUp(seat.store, this.model);
+        for (let i = 0; i < 4; i++) this.#player.lookUp(seat.store, this.model);
         return;
       case "range":
         seat.store.refresh();
-        return this.#range("range", seat.store, this.model);
+        return this.#player.range("range", seat.store, this.model);
       case "wholeStore":
         seat.store.refresh();
         compareAll("store", seat.store, this.model);
-        this.operations++;
+        this.#player.operations++;
         return;
       case "hold":
         if (this.#held.length < HELD_MAX) {
@@ -140,8 +145,8 @@ export class Trial {
       case "compareHeld":
         for (const { snapshot, model } of this.#held) {
           if (this.#dice.chance(0.3)) compareAll("snapshot", snapshot, model);
-          this.#lookUp(snapshot, model);
-          this.#range("snapshot", snapshot, model);
+          this.#player.lookUp(snapshot, model);
+          this.#player.range("snapshot", snapshot, model);
         }
         return;
       case "letGo":
@@ -150,7 +155,7 @@ export class Trial {
       case "startWalk": {
         seat.store.refresh();
         if (this.#walks.length < HELD_MAX) {
-          const range = randomRange(this.#dice, () => this.#key());
+          const range = this.#player.anyRange();
           this.#walks.push({ seat, walk: Walk.over(seat.store, range, this.model.copy()) });
         }
         return;
@@ -173,30 +178,7 @@ export class Trial {
     return this.#dice.pick(this.#seats);
   }
 
-  #key(): Key {
-    return this.#dice.pick(this.#keys);
-  }
-
-  #value(): unknown {
-    return nextValue(this.#kind, this.#dice, this.#serial++);
-  }
-
   // Reading ------------------------------------------------------------------------------------------------------------
-
-  #lookUp(reads: Reads<Key, unknown>, model: TrialModel): void {
-    compareKey("get", reads, model, this.#key());
-    this.operations++;
-  }
-
-  #range(what: string, reads: Reads<Key, unknown>, model: TrialModel): void {
-    compareRange(
-      what,
-      reads,
-      model,
-      randomRange(this.#dice, () => this.#key()),
-    );
-    this.operations++;
-  }
 
   /** Takes some steps of an iterator that began a while ago. */
   #walk(): void {
@@ -205,7 +187,7 @@ export class Trial {
     const { walk } = this.#walks[index];
     for (let i = this.#dice.below(20); i > 0 && !walk.over; i--) {
       walk.step();
-      this.operations++;
+      this.#player.operations++;
     }
     if (this.#dice.chance(0.1)) walk.end();
     if (walk.over) this.#walks.splice(index, 1);
@@ -224,24 +206,24 @@ export class Trial {
   // Writing ------------------------------------------------------------------------------------------------------------
 
   #putSync({ store }: Seat): void {
-    const key = this.#key();
-    const value = this.#value();
+    const key = this.#player.key();
+    const value = this.#player.value();
     store.putSync(key, value);
     this.model.put(key, value);
-    this.operations++;
+    this.#player.operations++;
     compareKey("after putSync", store, this.model, key);
   }
 
   #deleteSync({ store }: Seat): void {
-    const key = this.#key();
+    const key = this.#player.key();
     compareResult("deleteSync", store.deleteSync(key), this.model.delete(key));
-    this.operations++;
+    this.#player.operations++;
     compareKey("after deleteSync", store, this.model, key);
   }
 
   #transactionSync({ store }: Seat, writes: number): void {
     const next = this.model.copy();
-    const body = this.#body(next, writes);
+    const body = this.#player.body(next, writes);
     if (this.#dice.chance(0.15)) {
       try {
         store.transactionSync((transaction) => {
@@ -256,49 +238,7 @@ export class Trial {
       this.model = next;
     }
     store.refresh();
-    this.#lookUp(store, this.model);
-  }
-
-  /** What a transaction does: it writes, reads its own writes, and iterates over what it is changing. */
-  #body(model: TrialModel, writes: number): (transaction: Transaction<Key, unknown>) => void {
-    const dice = this.#dice;
-    return (transaction) => {
-      let walk: Walk | undefined;
-      for (let i = 0; i < writes; i++) {
-        this.#write(transaction, model);
-        if (writes > 50) continue;
-        if (dice.chance(0.1)) this.#lookUp(transaction, model);
-        if (dice.chance(0.05)) this.#range("transaction", transaction, model);
-        if (dice.chance(0.1))
-          walk = Walk.over(
-            transaction,
-            randomRange(dice, () => this.#key()),
-            model,
-          );
-        for (let steps = dice.below(4); walk !== undefined && steps > 0 && !walk.over; steps--) walk.step();
-      }
-      if (dice.chance(0.02)) compareAll("transaction", transaction, model);
-    };
-  }
-
-  #write(transaction: Transaction<Key, unknown>, model: TrialModel): void {
-    const key = this.#key();
-    this.operations++;
-    switch (this.#dice.weighted({ put: 700, delete: 300, clear: 1 })) {
-      case "put": {
-        const value = this.#value();
-        transaction.put(key, value);
-        model.put(key, value);
-        break;
-      }
-      case "delete":
-        compareResult("delete", transaction.delete(key), model.delete(key));
-        break;
-      case "clear":
-        transaction.clear();
-        model.clear();
-        break;
-    }
+    this.#player.lookUp(store, this.model);
   }
 
   /** Deletes most of a range, so that pages empty and join. */
@@ -310,7 +250,7 @@ export class Trial {
       for (const { key } of doomed) compareResult("delete", transaction.delete(key), true);
     });
     for (const { key } of doomed) this.model.delete(key);
-    this.operations += doomed.length;
+    this.#player.operations += doomed.length;
   }
 
   /** Several asynchronous writes of one turn; a synchronous one may bring them to their end early. */
@@ -318,6 +258,7 @@ export class Trial {
     const { store } = seat;
     const burst = this.#queue(store);
     if (this.#dice.chance(0.2)) {
+      for (let turns = this.#dice.below(8); turns > 0; turns--) await turn();
       const count = store.transactionSync((transaction) => transaction.count());
       this.model = burst.model;
       compareResult("count", count, this.model.size);
@@ -326,30 +267,58 @@ export class Trial {
     } else {
       // Nothing of this handle's is seen before it is committed.
       store.refresh();
-      this.#lookUp(store, this.model);
+      this.#player.lookUp(store, this.model);
       await burst.settled();
       this.model = burst.model;
     }
     store.refresh();
-    this.#lookUp(store, this.model);
+    this.#player.lookUp(store, this.model);
+  }
+
+  /** Every handle writes at once, each keys of its own; whoever comes first, all of it is there in the end. */
+  async #duel(): Promise<void> {
+    const outcomes: Promise<unknown>[] = [];
+    const taken = new Set<Key>();
+    for (let i = this.#dice.between(2, 8); i > 0; i--) {
+      for (const { store } of this.#seats) {
+        const key = this.#player.key();
+        if (taken.has(key)) continue;
+        taken.add(key);
+        this.#player.operations++;
+        if (this.#dice.chance(0.7)) {
+          const value = this.#player.value();
+          outcomes.push(store.put(key, value));
+          this.model.put(key, value);
+        } else {
+          const expected = this.model.delete(key);
+          outcomes.push(store.delete(key).then((existed) => compareResult("delete", existed, expected)));
+        }
+      }
+      if (this.#dice.chance(0.3)) await turn();
+    }
+    await Promise.all(outcomes);
+    for (const { store } of this.#seats) {
+      store.refresh();
+      for (const key of taken) compareKey("after a duel", store, this.model, key);
+    }
   }
 
   #queue(store: TrialStore): Burst {
     const burst = new Burst(store, this.model);
     for (let i = this.#dice.between(1, 12); i > 0; i--) {
-      this.operations++;
+      this.#player.operations++;
       switch (this.#dice.weighted({ put: 400, delete: 200, transaction: 150, abandoned: 100, clear: 1 })) {
         case "put":
-          burst.put(this.#key(), this.#value());
+          burst.put(this.#player.key(), this.#player.value());
           break;
         case "delete":
-          burst.delete(this.#key());
+          burst.delete(this.#player.key());
           break;
         case "transaction":
-          burst.transaction((model) => this.#body(model, this.#dice.between(1, 6)), false);
+          burst.transaction((model) => this.#player.body(model, this.#dice.between(1, 6)), false);
           break;
         case "abandoned":
-          burst.transaction((model) => this.#body(model, this.#dice.between(1, 6)), true);
+          burst.transaction((model) => this.#player.body(model, this.#dice.between(1, 6)), true);
           break;
         case "clear":
           burst.clear();
