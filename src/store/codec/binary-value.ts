@@ -1,7 +1,7 @@
 /** The value encoding "binary" (bytes as they are), and the codecs that users bring, which make bytes. */
 import type { Buffer } from "node:buffer";
 import { assert } from "../../errors.ts";
-import { copyBytes, isBytes } from "./bytes.ts";
+import { BytesCopier, copyBytes, isBytes } from "./bytes.ts";
 import { describeValue } from "./describe.ts";
 import { type CustomValueCodec, type ValueCodec, valueTypeError } from "./value.ts";
 
@@ -15,6 +15,7 @@ export class BinaryValueCodec implements ValueCodec<Uint8Array> {
   readonly from = 0;
   length = 0;
   readonly ascii = false;
+  readonly #copier = new BytesCopier();
 
   encode(value: Uint8Array): void {
     if (!isBytes(value)) throw valueTypeError("a Uint8Array", describeValue(value));
@@ -23,7 +24,7 @@ export class BinaryValueCodec implements ValueCodec<Uint8Array> {
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): Uint8Array {
-    return copyBytes(bytes, at, length);
+    return this.#copier.copy(bytes, at, length);
   }
 
   fromText(_text: string): Uint8Array {

@@ -20,7 +20,7 @@ import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 const EXTENT_MAX = 256 * 1024 * 1024;
 const EXTENT_UNIT = 64 * 1024;
 /**
- * Pages are made ready in batches: of what the transaction is expected to take, then of an eighth of what it has taken so
+ * Pages are made ready in batches: of what the transaction is expected to take, then of a quarter of what it has taken so
  * far, at most so many. What is made ready is flushed, whether it is used or not.
  */
 const BATCH_MAX = 64;
@@ -189,7 +189,7 @@ export class PageTransaction implements PageWriter {
 
   #takeFromBatch(): number {
     if (this.#batch.count === 0) {
-      const wanted = Math.max(this.#takenCount >> 3, this.#expected, 1);
+      const wanted = Math.max(this.#takenCount >> 2, this.#expected, 1);
       const batch = this.#space.reserve(Math.min(wanted, BATCH_MAX));
       try {
         this.#makeReady(batch.page, batch.count);
