@@ -20,7 +20,7 @@ import {
   pagesUsed,
   readMapIndex,
 } from "./pager/space-map.ts";
-import { faultError } from "./source.ts";
+import { faultError } from "./pager/system-errors.ts";
 import { checkTree } from "./tree/check.ts";
 import { Cursor } from "./tree/cursor.ts";
 import { KeyBuffer } from "./tree/key.ts";

@@ -19,9 +19,10 @@ import {
 } from "./format/leaf.ts";
 import { prefixLength } from "./format/tree-page.ts";
 import type { Pages } from "./pager/pages.ts";
+import { faultError, readError } from "./pager/system-errors.ts";
 import { isEmpty, type Range, seekBeforeLower, seekLower, seekPastUpper, seekUpper } from "./range.ts";
 import type { ReadTools, Walk } from "./read-tools.ts";
-import { faultError, type Source } from "./source.ts";
+import type { Source } from "./source.ts";
 import { checkCell } from "./tree/checks.ts";
 import type { Cursor } from "./tree/cursor.ts";
 import { KeyBuffer } from "./tree/key.ts";
@@ -100,6 +101,8 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     if (this.#over) return DONE;
     try {
       if (this.#left === 0 || !this.#toEntry()) {
+        // Zeros in place of a page can look like the end.
+        if (this.#tools.pages.faults[0] !== 0) throw faultError();
         this.#finish();
         return DONE;
       }
@@ -110,7 +113,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
       return { done: false, value };
     } catch (error) {
       this.#finish();
-      throw error;
+      throw readError(error, this.#tools.pages);
     }
   }
 

@@ -1,8 +1,10 @@
 /** The reads that a store, a snapshot and a transaction have in common. */
+
+import { faultError, readError } from "./pager/system-errors.ts";
 import { countRange, parseRange, type RangeOptions } from "./range.ts";
 import { type Part, type RangeHost, RangeIterator } from "./range-iterator.ts";
 import type { ReadTools } from "./read-tools.ts";
-import { faultError, type Source } from "./source.ts";
+import type { Source } from "./source.ts";
 
 /** Iterates over entries; a `for … of` loop, a spread, or `next()` by hand. Ends by itself, by `return()` or with `using`. */
 export type Entries<T> = IterableIterator<T> & Disposable;
@@ -30,13 +32,17 @@ export abstract class Reads<K, V> {
    * @throws CorruptionError
    */
   get(key: K): V | undefined {
-    const source = this.source();
     const { pages, valueCodec, finder } = this.#tools;
     let decoded: V | undefined;
-    if (this.#find(source, key)) {
-      finder.locate(pages, source.bounds);
-      const { value } = finder;
-      decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
+    try {
+      const source = this.source();
+      if (this.#find(source, key)) {
+        finder.locate(pages, source.bounds);
+        const { value } = finder;
+        decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
+      }
+    } catch (error) {
+      throw readError(error, pages);
     }
     // A fault while reading is answered with zeros: what was decoded from them, or not found among them, is no data.
     if (pages.faults[0] !== 0) throw faultError();
@@ -45,8 +51,14 @@ export abstract class Reads<K, V> {
 
   /** Whether there is such a key. @throws as `get` */
   has(key: K): boolean {
-    const found = this.#find(this.source(), key);
-    if (this.#tools.pages.faults[0] !== 0) throw faultError();
+    const { pages } = this.#tools;
+    let found: boolean;
+    try {
+      found = this.#find(this.source(), key);
+    } catch (error) {
+      throw readError(error, pages);
+    }
+    if (pages.faults[0] !== 0) throw faultError();
     return found;
   }
 
@@ -80,9 +92,13 @@ export abstract class Reads<K, V> {
 
   /** How many entries a range has; all of them without one. Counts by page, not by entry. @throws as `entries` */
   count(range?: RangeOptions<K>): number {
-    const source = this.source();
     const { pages, keyCodec, key } = this.#tools;
-    const count = countRange(pages, source, key, parseRange(keyCodec, key, range));
+    let count: number;
+    try {
+      count = countRange(pages, this.source(), key, parseRange(keyCodec, key, range));
+    } catch (error) {
+      throw readError(error, pages);
+    }
     if (pages.faults[0] !== 0) throw faultError();
     return count;
   }

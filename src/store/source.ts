@@ -1,5 +1,5 @@
 /** What reads go to: a tree as some snapshot or some transaction has it. */
-import { CorruptionError, StoreError } from "../errors.ts";
+import { CorruptionError } from "../errors.ts";
 import { decodeStoreRecord, type StoreRecord, storeRecordKey } from "./format/catalog.ts";
 import type { Snapshot } from "./format/meta.ts";
 import type { PageBounds, Pages, TreeRoot } from "./pager/pages.ts";
@@ -46,12 +46,4 @@ export class CatalogReader {
       bounds.pageCount,
     );
   }
-}
-
-/** The error of a handle one of whose mapped accesses was answered with zeros: nothing it read can be trusted. */
-export function faultError(): StoreError {
-  return new StoreError(
-    "IO",
-    "a mapped page of the store could not be read or written: close the store and open it again",
-  );
 }

@@ -1,5 +1,6 @@
 /** What an error of the system means to the user of a store. */
-import { type ErrorCode, StoreError, SystemError } from "../../errors.ts";
+import { CorruptionError, type ErrorCode, StoreError, SystemError } from "../../errors.ts";
+import type { Pages } from "./pages.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "NOT_FOUND",
@@ -37,3 +38,17 @@ export const OPEN_FILE_CODES: Readonly<Record<string, ErrorCode>> = {
   EDQUOT: "DISK_FULL",
   EFBIG: "DISK_FULL",
 };
+
+/** The error of a handle one of whose mapped accesses was answered with zeros: nothing it read can be trusted. */
+export function faultError(cause?: unknown): StoreError {
+  return new StoreError(
+    "IO",
+    "a mapped page of the store could not be read or written: close the store and open it again",
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** What to throw for an error met in reading: after an access was answered with zeros, damage that is found may be none. */
+export function readError(error: unknown, pages: Pages): unknown {
+  return error instanceof CorruptionError && pages.faults[0] !== 0 ? faultError(error) : error;
+}

@@ -6,7 +6,6 @@
  * a flush). A part has a transaction number of its own: pages of earlier parts are copied before they are changed, so
  * that undoing a part is going back to the roots it began with. The commit bears the number of its last part.
  */
-import { assert, StoreError } from "../../errors.ts";
 import type { Snapshot } from "../format/meta.ts";
 import { pageTransaction } from "../format/page.ts";
 import type { FreeSpace } from "./free-space.ts";
@@ -14,7 +13,7 @@ import type { MappedPages } from "./mapped-pages.ts";
 import type { PageWriter } from "./pages.ts";
 import { pagesUsed, writeMap } from "./space-map.ts";
 import type { StoreFile } from "./storage.ts";
-import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
+import { faultError, OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 
 /** A file grows by about an eighth of itself, at most so much, and always to a multiple of EXTENT_UNIT. */
 const EXTENT_MAX = 256 * 1024 * 1024;
@@ -286,12 +285,6 @@ export class PageTransaction implements PageWriter {
 
   /** @throws StoreError IO if a store into the mapping was lost */
   checkFaults(): void {
-    assert(this.pages.faults.length > 0);
-    if (this.pages.faults[0] !== 0) {
-      throw new StoreError(
-        "IO",
-        "a mapped page of the store could not be read or written: close the store and open it again",
-      );
-    }
+    if (this.pages.faults[0] !== 0) throw faultError();
   }
 }
