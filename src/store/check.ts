@@ -176,6 +176,11 @@ function hex(checksum: number): string {
   return `0x${(checksum >>> 0).toString(16).padStart(8, "0")}`;
 }
 
+/** The report on a store that has not even a snapshot to check. */
+export function failedCheck({ page, expected, found }: CorruptionError): CheckReport {
+  return { ok: false, problems: [{ page, expected, found }], entryCount: 0, pagesUsed: 0, pageCount: 0 };
+}
+
 /** Checks the whole of one snapshot, which the caller holds. @throws StoreError IO if the file can't be read */
 export function checkStore(pager: Pager, snapshot: Snapshot): CheckReport {
   const check = new Check(pager, snapshot);

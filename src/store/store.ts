@@ -1,7 +1,7 @@
 /** A store as its user holds it: one handle. */
 import { types } from "node:util";
-import { StoreError } from "../errors.ts";
-import { type CheckReport, checkStore } from "./check.ts";
+import { CorruptionError, StoreError } from "../errors.ts";
+import { type CheckReport, checkStore, failedCheck } from "./check.ts";
 import { isKeyEncoding, isValueEncoding, keyCodec, valueCodec } from "./codec/codecs.ts";
 import type { KeyCodec } from "./codec/key.ts";
 import type { ValueCodec } from "./codec/value.ts";
@@ -34,14 +34,15 @@ export function openStore<K, V>(
   internal: InternalOptions = {},
 ): Store<K, V> {
   const checked = checkOptions(path, options, internal);
-  const open = (): Pager => new Pager(storage, path, checked);
+  // Of its own name, whatever link led to it: there the coordination file lies, and the working folder may change.
+  const open = (): Pager => new Pager(storage, storage.resolvePath(path), checked);
   if (!checked.create) return new Store<K, V>(open(), checked);
   try {
     return new Store<K, V>(open(), checked);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== "NOT_FOUND") throw error;
   }
-  createStore(storage, path, checked);
+  createStore(storage, storage.resolvePath(path), checked);
   return new Store<K, V>(open(), checked);
 }
 
@@ -60,6 +61,8 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   readonly #encodings: { readonly key: string; readonly value: string };
   /** Snapshots of the user's that are garbage without having been closed. */
   readonly #forgotten = new FinalizationRegistry<Pin>((pin) => {
+    // What the store's own close has released was not forgotten.
+    if (this.#pager.closed) return;
     warnForgotten("a snapshot");
     pin.release();
   });
@@ -90,7 +93,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
     this.#queue = new WriteQueue(pager, options.timeout, () => this.#beginSession());
   }
 
-  /** The path the store was opened with. */
+  /** The store's file: an absolute path, with no symbolic link in it. */
   get path(): string {
     return this.#pager.path;
   }
@@ -198,9 +201,9 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
         run: (session) => {
           result = this.#runCallback(session, callback);
         },
-        settle: (error) => {
-          if (error === undefined) resolve(result);
-          else reject(error);
+        settle: (failure) => {
+          if (failure === undefined) resolve(result);
+          else reject(failure.error);
         },
         failure: undefined,
       };
@@ -230,8 +233,9 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   transactionSync<T>(callback: (transaction: Transaction<K, V>) => T): T {
     this.#checkWritable();
     if (this.#inTransaction) throw nestedError();
-    this.#queue.drain();
-    this.#pager.lockWriter(this.#timeout);
+    const deadline = performance.now() + this.#timeout;
+    this.#queue.drain(deadline);
+    this.#pager.lockWriter(Math.max(0, deadline - performance.now()));
     const session = this.#beginSession();
     let result: T;
     try {
@@ -276,15 +280,20 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   /**
    * Reads and checks the whole file as of the newest commit: every page's checksum and structure, the order of all keys,
    * and that exactly the pages in use are marked as in use. Takes as long as reading the file does.
-   * @throws StoreError CLOSED
+   * @throws StoreError CLOSED, SLOTS_FULL, IO
    */
   check(): CheckReport {
     this.#checkOpen();
-    const pin = this.#pager.readers.hold();
+    let pin: Pin | undefined;
     try {
+      pin = this.#pager.readers.hold();
       return checkStore(this.#pager, pin.snapshot);
+    } catch (error) {
+      // Damage that leaves no snapshot to check: the file is too short, say.
+      if (error instanceof CorruptionError) return failedCheck(error);
+      throw error;
     } finally {
-      pin.release();
+      pin?.release();
     }
   }
 
@@ -309,7 +318,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   closeSync(): void {
     if (this.#pager.closed) return;
     if (this.#inTransaction) throw nestedError();
-    this.#queue.drain();
+    this.#queue.drain(performance.now() + this.#timeout);
     this.#closing ??= Promise.resolve();
     this.#pager.close();
   }

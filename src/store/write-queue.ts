@@ -8,8 +8,9 @@
  * State of the queue, and who leaves it:
  *   idle       → scheduled   `enqueue`
  *   scheduled  → locking     the end of the turn, if the writer lock is not free
- *   scheduled  → committing  the end of the turn
- *   locking    → committing  the lock is granted
+ *   scheduled  → applying    the end of the turn
+ *   locking    → applying    the lock is granted
+ *   applying   → committing  every write is applied; the commit job runs
  *   committing → scheduled or idle   the commit is done
  * `drain` takes it from any of them to idle, on this thread.
  */
@@ -35,10 +36,15 @@ export interface QueuedTransaction {
   readonly kind: "transaction";
   /** Runs the callback; throws what it throws. */
   readonly run: (session: WriteSession) => void;
-  /** Tells its caller how it ended: with the commit's error, its own, or undefined. */
-  readonly settle: (error: unknown) => void;
+  /** Tells its caller how it ended: well, or with what its callback threw (which may be `undefined`), or the commit did. */
+  readonly settle: (failure: Failure | undefined) => void;
   /** What its callback threw. */
-  failure: { readonly error: unknown } | undefined;
+  failure: Failure | undefined;
+}
+
+/** Something was thrown, be it `undefined`. */
+export interface Failure {
+  readonly error: unknown;
 }
 
 type Write = PlainWrite | QueuedTransaction;
@@ -57,6 +63,7 @@ type State =
   | { readonly name: "idle" }
   | { readonly name: "scheduled" }
   | { readonly name: "locking"; readonly wait: LockWait }
+  | { readonly name: "applying"; readonly batch: Batch }
   | { readonly name: "committing"; readonly batch: Batch; readonly commit: PendingCommit };
 
 export class WriteQueue {
@@ -142,7 +149,7 @@ export class WriteQueue {
     try {
       commit = this.#run(batch).commit();
     } catch (error) {
-      this.#finish(batch, error);
+      this.#finish(batch, { error });
       return;
     }
     if (commit === undefined) {
@@ -151,14 +158,18 @@ export class WriteQueue {
     }
     const state: State = { name: "committing", batch, commit };
     this.#state = state;
-    const over = (error: unknown): void => {
-      if (this.#state === state) this.#finish(batch, error);
+    const over = (failure: Failure | undefined): void => {
+      if (this.#state === state) this.#finish(batch, failure);
     };
-    commit.done.then(() => over(undefined), over);
+    commit.done.then(
+      () => over(undefined),
+      (error) => over({ error }),
+    );
   }
 
   /** Applies the writes of a batch. The session is aborted if it throws. */
   #run(batch: Batch): WriteSession {
+    this.#state = { name: "applying", batch };
     const session = this.#begin();
     try {
       for (const write of batch.writes) {
@@ -202,31 +213,34 @@ export class WriteQueue {
   }
 
   /** The batch has ended; the next begins if there is one. */
-  #finish(batch: Batch, error: unknown): void {
+  #finish(batch: Batch, failure: Failure | undefined): void {
     this.#state = { name: "idle" };
     for (const write of batch.writes) {
-      if (write.kind === "transaction") write.settle(write.failure?.error ?? error);
+      if (write.kind === "transaction") write.settle(write.failure ?? failure);
     }
-    if (error === undefined || !batch.hasPlainWrites) batch.resolve();
-    else batch.reject(error);
+    if (failure === undefined || !batch.hasPlainWrites) batch.resolve();
+    else batch.reject(failure.error);
     if (this.#batch !== undefined) this.#schedule();
   }
 
   #fail(error: unknown): void {
     const batch = this.#takeBatch();
     if (batch === undefined) this.#state = { name: "idle" };
-    else this.#finish(batch, error);
+    else this.#finish(batch, { error });
   }
 
-  /** Brings everything queued to its end, on this thread. What fails is told to those who queued it. */
-  drain(): void {
+  /**
+   * Brings everything queued to its end, on this thread, waiting at most until `deadline` (of `performance.now()`) for
+   * the writer lock. What fails is told to those who queued it.
+   */
+  drain(deadline: number): void {
     const state = this.#state;
     if (state.name === "committing") {
-      let failure: unknown;
+      let failure: Failure | undefined;
       try {
         state.commit.wait();
       } catch (error) {
-        failure = error;
+        failure = { error };
       }
       this.#finish(state.batch, failure);
     } else if (state.name === "locking") {
@@ -235,12 +249,12 @@ export class WriteQueue {
     const batch = this.#takeBatch();
     this.#state = { name: "idle" };
     if (batch === undefined) return;
-    let failure: unknown;
+    let failure: Failure | undefined;
     try {
-      this.#pager.lockWriter(this.#timeout);
+      this.#pager.lockWriter(Math.max(0, deadline - performance.now()));
       this.#run(batch).commitSync();
     } catch (error) {
-      failure = error;
+      failure = { error };
     }
     this.#finish(batch, failure);
   }
@@ -248,7 +262,8 @@ export class WriteQueue {
   /** Resolves when nothing is queued and nothing under way. Failures are told to those who queued what failed. */
   async settled(): Promise<void> {
     for (;;) {
-      const batch = this.#state.name === "committing" ? this.#state.batch : this.#batch;
+      const state = this.#state;
+      const batch = state.name === "applying" || state.name === "committing" ? state.batch : this.#batch;
       if (batch === undefined) return;
       await batch.done.catch(() => undefined);
     }

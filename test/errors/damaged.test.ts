@@ -19,6 +19,7 @@ import {
 } from "../../src/store/format/meta.ts";
 import { getUint53, setUint53 } from "../../src/store/format/page.ts";
 import { startAgent } from "../process/processes.ts";
+import { codeOf } from "../support/opened.ts";
 import { PAGE_SIZE, pageKinds } from "./pages.ts";
 import { closedStore, damageOf, ENTRIES, expectUnharmed, expectUnharmedFile, patch, patchMetas } from "./store-file.ts";
 
@@ -222,8 +223,14 @@ test("a file truncated under an open store: reads and writes fail with IO or DAM
   await expectFailure(() => [...store]);
   await expectFailure(() => store.put(1, "into nothing"));
   await expectFailure(() => store.putSync(1, "into nothing"));
-  await expectFailure(() => store.check());
-  for (const what of ["entries", "check", "putSync"]) await expectFailure(() => agent.ask(what, { key: 1, value: "" }));
+  // Either the report says what is missing, or zeros were read in its place, and there is no report.
+  const isWhole = (report: unknown): boolean =>
+    Array.isArray(report) ? report.length === 0 : (report as { ok: boolean }).ok;
+  for (const check of [() => store.check(), () => agent.ask("check", {})]) {
+    const reported = await codeOf(async () => isWhole(await check()));
+    expect([{ returned: false }, "IO"]).toContainEqual(reported);
+  }
+  for (const what of ["entries", "putSync"]) await expectFailure(() => agent.ask(what, { key: 1, value: "" }));
   store.closeSync();
   await agent.ask("close");
   agent.tell("exit", { status: 7 });

@@ -32,6 +32,23 @@ function fillDisk(path: string): void {
 }
 
 for (const [name, mountSmall] of Object.entries(SMALL_FILE_SYSTEMS)) {
+  test(`a store that fills a ${name} by itself can be cleared and written again`, async (context) => {
+    const folder = mountSmall(skipping(context), 24);
+    const store = open<number, string>(join(folder, "store"));
+    const fill = (from: number): Promise<unknown> =>
+      errorOf("DISK_FULL", () => {
+        for (let key = from; ; key++) store.putSync(key, "x".repeat(100_000));
+      });
+    await fill(0);
+    await store.clear();
+    // All of the disk is the store's, and all of the store is free but for what the last two commits hold.
+    store.putSync(0, "y".repeat(1_000_000));
+    expect(store.get(0)).toBe("y".repeat(1_000_000));
+    await fill(1);
+    expect(store.check().problems).toEqual([]);
+    store.closeSync();
+  });
+
   test(`DISK_FULL: on a full ${name} a transaction fails whole, and goes through once there is room`, async (context) => {
     const folder = mountSmall(skipping(context), 24);
     const path = join(folder, "store");

@@ -153,3 +153,29 @@ test("a snapshot of an unpinned reader stays whole while everything is overwritt
   await rewrite(21);
   expect(store.stats().snapshotsLive).toBeLessThan(live);
 });
+
+test("a snapshot of an unpinned reader stays whole when every writer closes the store and another opens it", async (context) => {
+  needsRoot(skipping(context));
+  const path = newStorePath();
+  const rewrite = async (rounds: readonly number[]): Promise<void> => {
+    const store = open<number, string>(path);
+    for (const round of rounds) {
+      await store.transaction((transaction) => {
+        for (let i = 0; i < 100; i++) transaction.put(i, `round ${round} `.repeat(50 + i));
+      });
+    }
+    await store.close();
+  };
+  await rewrite([0]);
+  makeReadable(path);
+  const nobody = await startNobody();
+  await nobody.ask("open", { path, options: { readOnly: true } });
+  await nobody.ask("snapshot");
+  await rewrite([1, 2, 3]);
+  await rewrite([4, 5, 6]);
+  await rewrite([7, 8, 9]);
+  const entries = (await nobody.ask("snapshotEntries")) as [number, string][];
+  expect(entries.every(([i, value]) => value === "round 0 ".repeat(50 + i))).toBe(true);
+  expect(entries).toHaveLength(100);
+  await nobody.ask("close");
+});

@@ -143,6 +143,11 @@ export class SimulatedProcess implements Storage {
     this.machine.putBack(copy);
   }
 
+  /** There are no links and no working folder. */
+  resolvePath(path: string): string {
+    return path;
+  }
+
   openFile(path: string, access: "readwrite" | "readonly"): StoreFile {
     this.enter();
     this.mayFail("open", path);

@@ -1,9 +1,11 @@
 /** How a store is opened, and what it keeps of that in its file. */
-import { statSync } from "node:fs";
+import { realpathSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { CustomValueCodec, StoreOptions } from "../../src/index.ts";
+import type { CustomValueCodec, Key, Store, StoreOptions } from "../../src/index.ts";
 import { open } from "../../src/index.ts";
 import { codeOf, filled, newStorePath, opened } from "../support/opened.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 test("open creates a store where there is none, and with create: false does not", async () => {
   const path = newStorePath();
@@ -169,4 +171,29 @@ test("stats tell sizes that fit the file", () => {
   expect(stats.pageHighest).toBeLessThan(stats.pageCount);
   expect(stats.pagesUsed).toBe(store.check().pagesUsed);
   expect(store.check()).toMatchObject({ ok: true, entryCount: 3000, pageCount: stats.pageCount });
+});
+
+test("a path is the file's own: relative ones outlive a change of folder, and links lead to the same store", () => {
+  const folder = realpathSync(tempFolder());
+  const before = process.cwd();
+  const path = join(folder, "store");
+  symlinkSync(path, join(folder, "link"));
+  process.chdir(folder);
+  let store: Store<Key, unknown>;
+  try {
+    store = opened("store");
+  } finally {
+    process.chdir(before);
+  }
+  expect(store.path).toBe(path);
+  store.putSync("key", "value");
+  const other = opened(join(folder, "link"));
+  expect([other.path, other.get("key")]).toEqual([path, "value"]);
+  other.putSync("key", "other");
+  store.refresh();
+  expect(store.get("key")).toBe("other");
+});
+
+test("a path that is too long is refused", async () => {
+  expect(await codeOf(() => open(join(tempFolder(), "x".repeat(300))))).toBe("OPTION");
 });

@@ -3,7 +3,8 @@
  * a call, in which order a file is built and named). What is open then is addon-files.ts's.
  */
 import { randomBytes, randomFillSync } from "node:crypto";
-import { dirname } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { SystemError } from "../../errors.ts";
 import { type Addon, loadAddon, type NativeFile } from "../../mapping/addon.ts";
 import { LOCK_FLUSH, LOCK_WAITING, LOCK_WRITER } from "../format/locks.ts";
@@ -59,6 +60,20 @@ class AddonStorage implements Storage {
   openFile(path: string, access: "readwrite" | "readonly"): StoreFile {
     const lockBytes = [LOCK_WRITER, LOCK_FLUSH, LOCK_WAITING] as const;
     return new AddonStoreFile(path, this.#addon.openFile(path, access === "readwrite", true, lockBytes));
+  }
+
+  resolvePath(path: string): string {
+    try {
+      return realpathSync(path);
+    } catch {
+      // No file yet: its folder may be reached by a link all the same. What is wrong with the path, opening tells.
+      const absolute = resolve(path);
+      try {
+        return join(realpathSync(dirname(absolute)), basename(absolute));
+      } catch {
+        return absolute;
+      }
+    }
   }
 
   createFile(

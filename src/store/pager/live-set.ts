@@ -13,6 +13,11 @@ import type { Storage, StoreFile } from "./storage.ts";
 
 const UNPINNED_RANGE = { start: LOCK_UNPINNED, length: 1 };
 
+/** Whether somebody reads without a slot. Such a reader may hold any snapshot there was since it began. */
+export function isReadUnpinned(file: StoreFile): boolean {
+  return file.lockedByOther(UNPINNED_RANGE, "exclusive") >= 0;
+}
+
 /**
  * The live snapshots, the newest first. Records of the live list that are not live any more are removed.
  * `newest` is what the transaction starts from; `readMetas` reads both meta pages from the mapping.
@@ -24,7 +29,7 @@ export function readLiveSet(
   newest: Snapshot,
   readMetas: () => Metas,
 ): Snapshot[] {
-  const unpinned = file.lockedByOther(UNPINNED_RANGE, "exclusive") >= 0;
+  const unpinned = isReadUnpinned(file);
   const held = coordination.heldNumbers();
   storage.hook?.("write: slots read");
   const metas = readMetas();

@@ -6,7 +6,8 @@
 import { CorruptionError, StoreError } from "../../errors.ts";
 import type { Capacities } from "../format/coordination.ts";
 import { copyMeta, type Layout, META_RECORD_SIZE, metaEquals } from "../format/meta.ts";
-import { Coordination } from "./coordination.ts";
+import { Coordination, type LiveRecord } from "./coordination.ts";
+import { isReadUnpinned } from "./live-set.ts";
 import { MappedPages } from "./mapped-pages.ts";
 import { type Metas, type ReadRecord, readMapped, readMetas, STORE_SIZE_MIN } from "./metas.ts";
 import type { Window } from "./pages.ts";
@@ -145,8 +146,11 @@ function enterAlone(
   const ofThisBoot = found !== undefined && isOfThisBoot(storage, found);
   let metas = readMetas(readUnmapped(file), storage.crc32c, !options.readOnly);
   let durable = false;
+  let kept: LiveRecord[] = [];
   if (found !== undefined && ofThisBoot) {
     const before = new Coordination(storage, found, readCapacities(found.view));
+    // Readers without slots are not present, but may hold any snapshot of the list.
+    if (isReadUnpinned(file)) kept = before.records();
     if (before.poisoned) {
       metas = recoverPoisoned(storage, file, pages, before, options);
       durable = true;
@@ -160,6 +164,7 @@ function enterAlone(
     buildCoordination(storage, file, belonging, options.capacities, options.mode, found),
   );
   try {
+    for (const { meta } of kept) coordination.addRecord(meta);
     if (durable) coordination.publish(coordination.addRecord(metas.newer.record));
     else {
       flushName(storage, file.path);

@@ -17,7 +17,7 @@ import type { MappedPages } from "./mapped-pages.ts";
 import { type Metas, readMapped, readMetas } from "./metas.ts";
 import { type OpenOptions, openFile } from "./opening.ts";
 import { LockPins, Readers, SlotPins } from "./readers.ts";
-import { commitError, metasAreClean, settle } from "./settle.ts";
+import { commitError, metasAreClean, retireOlder, settle } from "./settle.ts";
 import type { CommitOutcome, CommitPlan, LockRange, LockWait, Storage, StoreFile } from "./storage.ts";
 import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 import { type CatalogRoot, PageTransaction } from "./transaction.ts";
@@ -45,6 +45,7 @@ export class Pager {
   readonly #coordination: Coordination | undefined;
   readonly #space: FreeSpace;
   readonly #checksumSeed: number;
+  readonly #room = { short: false };
   /** Metas as read under the writer lock that is held now. */
   #metas: Metas | undefined;
   #closed = false;
@@ -169,10 +170,14 @@ export class Pager {
         `that of commit ${metas.newest.commitId}`,
       );
     }
+    if (this.#room.short && metas.previous?.commitId !== newest.commitId) {
+      retireOlder(this.#file, coordination, metas, this.pages.pageSize);
+      metas = this.#readMetas();
+    }
     this.pages.reach(newest.pageCount);
     this.#metas = metas;
     this.#space.begin(readLiveSet(this.#storage, this.#file, coordination, newest, () => this.#readMetas()));
-    const transaction = new PageTransaction(this.#file, this.pages, this.#space, newest);
+    const transaction = new PageTransaction(this.#file, this.pages, this.#space, newest, this.#room);
     transaction.checkFaults();
     return transaction;
   }

@@ -103,6 +103,8 @@ export class Readers<P = unknown> {
     this.#pins = pins;
     this.#pages = pages;
     this.#forgotten = new FinalizationRegistry((turn) => {
+      // What the end of the handle has released was not forgotten.
+      if (this.#closed) return;
       warnForgotten("an iterator");
       this.#leave(turn);
     });

@@ -9,7 +9,7 @@ import { StoreError } from "../../errors.ts";
 import { META_COPY } from "../format/meta.ts";
 import type { Coordination } from "./coordination.ts";
 import type { MetaSlot, Metas } from "./metas.ts";
-import type { CommitOutcome, StoreFile } from "./storage.ts";
+import type { CommitOutcome, CommitPlan, StoreFile } from "./storage.ts";
 import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 
 /** Whether both meta pages are whole: with a torn one, its old content may still be what the device holds (I13). */
@@ -29,12 +29,34 @@ export function settle(file: StoreFile, coordination: Coordination, metas: Metas
         !slot.clean && slot.record !== undefined,
     )
     .map(({ at, record }) => ({ at, record: record.bytes }));
+  storeAgain(file, coordination, metas, metas.newer.at, rewrites, pageSize);
+}
+
+/**
+ * Stores the newer record into the older meta page as well, so that the older snapshot need not be kept: on a full disk
+ * its pages may be all there is to write to. The newest is durable, so either meta page alone is enough from then on.
+ *
+ * @throws as `settle`
+ */
+export function retireOlder(file: StoreFile, coordination: Coordination, metas: Metas, pageSize: number): void {
+  storeAgain(file, coordination, metas, metas.older.at, [], pageSize);
+}
+
+/** A commit job with no pages of its own: the newer record again, at `metaAt`. */
+function storeAgain(
+  file: StoreFile,
+  coordination: Coordination,
+  metas: Metas,
+  metaAt: number,
+  rewrites: CommitPlan["rewrites"],
+  pageSize: number,
+): void {
   const outcome = file.commitSync({
     pageSize,
     runs: new Uint32Array(0),
     runsLength: 0,
     checksumSeed: 0,
-    metaAt: metas.newer.at,
+    metaAt,
     meta: metas.newer.record.bytes,
     metaCopyAt: META_COPY,
     rewrites,

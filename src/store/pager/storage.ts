@@ -151,6 +151,8 @@ export interface CoordinationFile extends Lockable {
 export interface Storage {
   /** @throws SystemError ENOENT, EISDIR, EACCES, EROFS … `access` "readonly" opens for reading and writing where permitted. */
   openFile(path: string, access: "readwrite" | "readonly"): StoreFile;
+  /** The absolute path of a file, symbolic links followed; where there is no file yet, of the place it would have. */
+  resolvePath(path: string): string;
   /**
    * Creates the file whole or not at all: `content` at its offsets, `size` bytes allocated, flushed, then linked into
    * place without replacing, directory flushed. False: the name exists already. @throws SystemError

@@ -7,6 +7,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOTDIR: "NOT_FOUND",
   EISDIR: "NOT_A_FILE",
   EINVAL: "NOT_A_FILE",
+  ENAMETOOLONG: "OPTION",
+  ELOOP: "OPTION",
   EACCES: "NO_PERMISSION",
   EPERM: "NO_PERMISSION",
   EROFS: "NO_PERMISSION",
@@ -16,6 +18,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 const REASONS: Partial<Record<ErrorCode, string>> = {
+  OPTION: "not a path",
   NOT_FOUND: "there is no such path",
   NOT_A_FILE: "not a regular file",
   NO_PERMISSION: "no permission",

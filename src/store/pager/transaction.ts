@@ -49,6 +49,8 @@ export class PageTransaction implements PageWriter {
   readonly pages: MappedPages;
   /** What it builds on. */
   readonly base: Snapshot;
+  /** Whether the disk was full when the handle last needed more of it. */
+  readonly room: { short: boolean };
   readonly #file: StoreFile;
   readonly #space: FreeSpace;
   readonly #firstNumber: number;
@@ -71,9 +73,10 @@ export class PageTransaction implements PageWriter {
   #actions: Action[] = [];
   #pageCountOfPart: number;
 
-  constructor(file: StoreFile, pages: MappedPages, space: FreeSpace, base: Snapshot) {
+  constructor(file: StoreFile, pages: MappedPages, space: FreeSpace, base: Snapshot, room: { short: boolean }) {
     this.pages = pages;
     this.base = base;
+    this.room = room;
     this.#file = file;
     this.#space = space;
     this.#firstNumber = nextNumber(base.number);
@@ -114,6 +117,10 @@ export class PageTransaction implements PageWriter {
 
   /** Undoes what was done since the last part began. The caller goes back to the roots it had then. */
   undoPart(): void {
+    // Pages made ready ahead may lie where a run was taken and given up again: they are free before all that is undone,
+    // and would be taken twice if they stayed in the batch.
+    this.#space.setBusy(this.#batch.page, this.#batch.count, false);
+    this.#batch = { page: 0, count: 0 };
     for (let i = this.#actions.length - 1; i >= 0; i--) {
       const { taken, page, count, own } = this.#actions[i];
       this.#space.setWorking(page, count, !taken);
@@ -213,23 +220,27 @@ export class PageTransaction implements PageWriter {
     try {
       this.#file.prepare(window, (page & pages.windowMask) << pages.pageShift, count * pages.pageSize);
     } catch (error) {
+      this.room.short = true;
       throw storeError(error, "making pages ready", OPEN_FILE_CODES);
     }
   }
 
   #growTo(size: number): void {
     if (size <= this.#fileSize) return;
+    const { room } = this;
     const extent = Math.min(Math.floor(this.#fileSize / 8), EXTENT_MAX);
     const wanted = Math.ceil(Math.max(size, this.#fileSize + extent) / EXTENT_UNIT) * EXTENT_UNIT;
     try {
       this.#file.grow(wanted);
       this.#fileSize = wanted;
+      room.short = false;
     } catch {
       // Too little room for an extent may still be room for what is needed now.
       try {
         this.#file.grow(size);
         this.#fileSize = size;
       } catch (error) {
+        room.short = true;
         throw storeError(error, "growing the store", OPEN_FILE_CODES);
       }
     }
