@@ -11,6 +11,13 @@ import type { CatalogReader, Source } from "./source.ts";
 import { KeyBuffer } from "./tree/key.ts";
 import { TreeWriter } from "./tree/writer.ts";
 
+/**
+ * The latest session of any handle, open or closed. V8 forgets the hidden class of objects of which none is left at a
+ * major collection, and with it all code compiled for them: a program that opens a store, writes and closes it, again and
+ * again, would run its writes uncompiled every time. It holds a few buffers.
+ */
+const keptAlive: { session?: WriteSession } = {};
+
 export class WriteSession {
   readonly #pager: Pager;
   readonly #transaction: PageTransaction;
@@ -28,9 +35,7 @@ export class WriteSession {
   /**
    * The writer lock is held; it is released if this fails.
    *
-   * @param previous the handle's session before this one, which has ended. A handle keeps its latest session for two
-   *   reasons: the buffers are used again, and V8 forgets the hidden class of objects of which none is left at a major
-   *   collection, and with it all code compiled for them, so that every now and then writes would run uncompiled
+   * @param previous the handle's session before this one, which has ended: its buffers are used again
    * @throws as `Pager.begin`
    */
   constructor(pager: Pager, catalog: CatalogReader, name: string, previous: WriteSession | undefined) {
@@ -54,6 +59,7 @@ export class WriteSession {
       throw error;
     }
     this.#partRoot = this.#tree.tree;
+    keptAlive.session = this;
   }
 
   /** Where reads of the transaction go: its own changes included. */

@@ -89,6 +89,15 @@ export class FreeSpace {
     this.#runHint = { count: 0, from: 0 };
   }
 
+  /** The handle is closed: lets go of what was kept between transactions. */
+  forget(): void {
+    this.#unions.clear();
+    this.#indexes.clear();
+    this.#groups.clear();
+    this.#mapPages.clear();
+    this.#live = [];
+  }
+
   /** Where the pages of the newest snapshot's map are. */
   get newestMap(): MapIndex {
     return this.#newest;

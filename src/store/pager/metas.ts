@@ -4,6 +4,7 @@
  * Each meta page holds its record twice, so a store that was interrupted by a kill or a power loss leaves one copy whole
  * more often than not. A slot with no whole copy counts as the oldest (I2).
  */
+import type { Buffer } from "node:buffer";
 import { CorruptionError, StoreError } from "../../errors.ts";
 import {
   type Checksum,
@@ -53,6 +54,20 @@ export type ReadRecord = (at: number) => UncheckedMeta;
 /** Both meta pages out of mapped bytes of the first window. */
 export function readMapped(bytes: Uint8Array): ReadRecord {
   return (at) => copyMeta(bytes, at);
+}
+
+/** Whether mapped bytes of the first window still hold, in all four places, what `metas` was read from. */
+export function areStill(bytes: Buffer, metas: Metas): boolean {
+  return slotIsStill(bytes, metas.newer) && slotIsStill(bytes, metas.older);
+}
+
+function slotIsStill(bytes: Buffer, { at, record, clean }: MetaSlot): boolean {
+  if (record === undefined || !clean) return false;
+  const second = at + META_COPY;
+  return (
+    bytes.compare(record.bytes, 0, META_RECORD_SIZE, at, at + META_RECORD_SIZE) === 0 &&
+    bytes.compare(record.bytes, 0, META_RECORD_SIZE, second, second + META_RECORD_SIZE) === 0
+  );
 }
 
 function readSlot(read: ReadRecord, at: number, checksum: Checksum): MetaSlot {

@@ -14,7 +14,7 @@ import type { Coordination } from "./coordination.ts";
 import { FreeSpace } from "./free-space.ts";
 import { readLiveSet } from "./live-set.ts";
 import type { MappedPages } from "./mapped-pages.ts";
-import { type Metas, readMapped, readMetas } from "./metas.ts";
+import { areStill, type Metas, readMapped, readMetas } from "./metas.ts";
 import { type OpenOptions, openFile } from "./opening.ts";
 import { LockPins, Readers, SlotPins } from "./readers.ts";
 import { commitError, metasAreClean, retireOlder, settle } from "./settle.ts";
@@ -46,6 +46,8 @@ export class Pager {
   readonly #space: FreeSpace;
   readonly #checksumSeed: number;
   readonly #room = { short: false };
+  /** Metas as they were parsed last. */
+  #parsed: Metas | undefined;
   /** Metas as read under the writer lock that is held now. */
   #metas: Metas | undefined;
   #closed = false;
@@ -98,8 +100,13 @@ export class Pager {
     return this.#coordination?.poisoned ?? false;
   }
 
+  /** Both meta pages as they are in the mapping now; parsed only where they are not what was parsed last. */
   #readMetas(): Metas {
-    return readMetas(readMapped(this.pages.windows[0].bytes), this.#storage.crc32c, !this.readOnly);
+    const { bytes } = this.pages.windows[0];
+    if (this.#parsed === undefined || !areStill(bytes, this.#parsed)) {
+      this.#parsed = readMetas(readMapped(bytes), this.#storage.crc32c, !this.readOnly);
+    }
+    return this.#parsed;
   }
 
   // The writer lock ----------------------------------------------------------------------------------------------------
@@ -278,6 +285,7 @@ export class Pager {
     this.#coordination?.close();
     this.#file.close();
     this.pages.forget();
+    this.#space.forget();
   }
 }
 
