@@ -115,15 +115,26 @@ Status overwriteAbsent(const platform::File& file, View& view, size_t from, size
 
 }  // namespace
 
+/** Pages of a range that is looked up, and noted, page by page. */
+constexpr size_t kRecentCount = 8;
+
 Status prepareForStores(const platform::File& file, View& view, size_t at, size_t length) {
   const size_t pageSize = platform::memoryPageSize();
   const size_t end = at + length;
-  Status status = overwriteAbsent(file, view, at, end);
-  if (!status.ok()) return status;
   const size_t from = at - at % pageSize;
   const size_t to = (end + pageSize - 1) / pageSize * pageSize;
+  // Asking the system costs as much as all else. A page that has left memory meanwhile is only read in by the populating.
+  const bool few = to - from <= kRecentCount * pageSize;
+  bool recent = few;
+  for (size_t page = from; recent && page < to; page += pageSize) recent = view.isRecent(page);
+  Status status;
+  if (!recent) status = overwriteAbsent(file, view, at, end);
+  if (!status.ok()) return status;
   status = platform::populate(view.base() + from, std::min(to, view.length()) - from);
-  if (status.ok()) return status;
+  if (status.ok()) {
+    for (size_t page = from; few && !recent && page < to; page += pageSize) view.noteRecent(page);
+    return status;
+  }
   // Either the kernel has no populating, or it says only that some page could not be had. A write gets the blocks, or
   // tells the reason.
   const bool unsupported = platform::isUnsupported(status);

@@ -1,6 +1,8 @@
 // A mapped range of a file under the guard's protection, and the word that tells of a fault in it.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <memory>
 
 #include "guard.h"
@@ -33,8 +35,14 @@ class View {
   size_t length() const { return length_; }
   bool writable() const { return writable_; }
 
-  /** For prepareForStores, on JavaScript's thread. */
+  // For prepareForStores, on JavaScript's thread.
   Counting counting = Counting::unknown;
+  /** Whether the memory page at a byte offset was made ready lately, so that it is in memory unless there is little of it. */
+  bool isRecent(size_t at) const { return std::find(recent_.begin(), recent_.end(), at) != recent_.end(); }
+  void noteRecent(size_t at) {
+    recent_[nextRecent_] = at;
+    nextRecent_ = (nextRecent_ + 1) % recent_.size();
+  }
 
  private:
   View() = default;
@@ -45,6 +53,15 @@ class View {
   bool writable_ = false;
   int guardSlot_ = -1;
   std::shared_ptr<Faults> faults_;
+  /** Small commits take the same few pages again and again. No page lies at an offset that is odd. */
+  std::array<size_t, 64> recent_ = filledWith(1);
+  size_t nextRecent_ = 0;
+
+  static std::array<size_t, 64> filledWith(size_t value) {
+    std::array<size_t, 64> all;
+    all.fill(value);
+    return all;
+  }
 };
 
 /**

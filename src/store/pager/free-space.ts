@@ -26,6 +26,8 @@ import {
 } from "./space-map.ts";
 
 const ALL_BUSY = 0xffffffff;
+/** Arrays of bits that are kept for later. */
+const SPARES_MAX = 16;
 
 /** The union of the live maps over one group, and what it was made from. */
 interface Union {
@@ -56,7 +58,9 @@ export class FreeSpace {
   #newest: MapIndex = EMPTY_MAP;
   /** The own pages of the live maps, by the group they lie in. */
   #mapPages = new Map<number, Set<number>>();
-  #groups = new Map<number, WorkingGroup>();
+  readonly #groups = new Map<number, WorkingGroup>();
+  /** Arrays of bits to use again: a small commit would otherwise leave 16 KiB to be collected. */
+  readonly #spares: GroupBits[] = [];
   /** No page below it is free. */
   #cursor = 0;
   /** No run of `count` or more free pages begins below `from`. */
@@ -84,7 +88,8 @@ export class FreeSpace {
     this.#indexes = indexes;
     this.#live = live;
     this.#newest = this.#indexOf(live[0]);
-    this.#groups = new Map();
+    for (const { busy, before, working } of this.#groups.values()) this.#spare(busy, before, working);
+    this.#groups.clear();
     this.#cursor = 0;
     this.#runHint = { count: 0, from: 0 };
   }
@@ -95,6 +100,7 @@ export class FreeSpace {
     this.#indexes.clear();
     this.#groups.clear();
     this.#mapPages.clear();
+    this.#spares.length = 0;
     this.#live = [];
   }
 
@@ -184,15 +190,31 @@ export class FreeSpace {
       const state = this.#group(group);
       if (state.working === undefined) {
         state.before = this.#newestBits(group);
-        state.working = state.before.slice();
+        state.working = this.#copy(state.before);
       }
       return state.working;
     });
   }
 
+  /** An array for the bits of a group, with anything in it. */
+  #bits(): GroupBits {
+    return this.#spares.pop() ?? new Uint32Array(groupWords(this.#pages));
+  }
+
+  #copy(bits: GroupBits): GroupBits {
+    const copy = this.#bits();
+    copy.set(bits);
+    return copy;
+  }
+
+  /** Nobody uses these arrays any more. */
+  #spare(...arrays: (GroupBits | undefined)[]): void {
+    for (const bits of arrays) if (bits !== undefined && this.#spares.length < SPARES_MAX) this.#spares.push(bits);
+  }
+
   /** The bits of the newest snapshot's map, as a copy. */
   #newestBits(group: number): GroupBits {
-    const bits = new Uint32Array(groupWords(this.#pages));
+    const bits = this.#bits().fill(0);
     addGroupBits(this.#pages, this.#live[0], this.#newest, group, bits, this.#wordsUsed(this.#live[0], group));
     return bits;
   }
@@ -223,7 +245,7 @@ export class FreeSpace {
   #group(group: number): WorkingGroup {
     let state = this.#groups.get(group);
     if (state === undefined) {
-      state = { busy: this.#union(group).bits.slice(), before: undefined, working: undefined };
+      state = { busy: this.#copy(this.#union(group).bits), before: undefined, working: undefined };
       this.#groups.set(group, state);
     }
     return state;
@@ -245,7 +267,9 @@ export class FreeSpace {
     const known = this.#unions.get(group);
     if (known !== undefined && isSame(known.sources, sources)) return known;
 
-    const bits = new Uint32Array(groupWords(this.#pages));
+    // Forgotten first: a map page that is damaged ends this half way.
+    this.#unions.delete(group);
+    const bits = (known?.bits ?? this.#bits()).fill(0);
     for (const snapshot of leaves.values()) {
       const words = this.#wordsUsed(snapshot, group);
       addGroupBits(this.#pages, snapshot, this.#indexOf(snapshot), group, bits, words);
