@@ -102,7 +102,7 @@ function enter(
   options: OpenOptions,
 ): Coordination | undefined {
   const belonging: Belonging = { storeId: layout.storeId, identity: file.identity() };
-  const deadline = Date.now() + options.timeout;
+  const deadline = performance.now() + options.timeout;
   for (;;) {
     try {
       if (tryAlone(file)) return enterAlone(storage, file, pages, belonging, options);
@@ -117,7 +117,7 @@ function enter(
       }
       throw error;
     }
-    if (Date.now() >= deadline) throw coordinationLost(file.path);
+    if (performance.now() >= deadline) throw coordinationLost(file.path);
     sleep(RETRY_MS);
   }
 }
