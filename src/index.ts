@@ -1,16 +1,24 @@
-/** foliodb: an embedded key-value store over memory-mapped files. */
+/**
+ * foliodb: an embedded key-value store over memory-mapped files.
+ *
+ * The types exported here, and all they refer to, need no types of Node.js.
+ */
 
-import type { Key } from "./store/codec/key.ts";
+// For programs that name neither a newer library nor @types/node, which brings the same.
+/// <reference lib="esnext.disposable" preserve="true" />
+/// <reference lib="es2022.error" preserve="true" />
+
+import type { Key } from "./store/codec/encodings.ts";
+import { openStore } from "./store/open.ts";
 import type { StoreOptions } from "./store/options.ts";
 import { addonStorage } from "./store/pager/addon-storage.ts";
-import { openStore, type Store } from "./store/store.ts";
+import type { Store } from "./store/store.ts";
 
 export { CorruptionError, type ErrorCode, StoreError } from "./errors.ts";
 export type { CheckReport, Problem } from "./store/check.ts";
-export type { Key, KeyEncoding } from "./store/codec/key.ts";
-export type { CustomValueCodec, ValueEncoding } from "./store/codec/value.ts";
+export type { CustomValueCodec, Key, KeyEncoding, ValueEncoding } from "./store/codec/encodings.ts";
 export type { StoreOptions } from "./store/options.ts";
-export type { KeyBound, RangeOptions } from "./store/range.ts";
+export type { KeyBound, RangeOptions } from "./store/range-options.ts";
 export type { Entries } from "./store/reads.ts";
 export type { StoreSnapshot } from "./store/snapshot.ts";
 export type { Stats } from "./store/stats.ts";

@@ -181,7 +181,7 @@ export function failedCheck({ page, expected, found }: CorruptionError): CheckRe
   return { ok: false, problems: [{ page, expected, found }], entryCount: 0, pagesUsed: 0, pageCount: 0 };
 }
 
-/** Checks the whole of one snapshot, which the caller holds. @throws StoreError IO if the file can't be read */
+/** Checks the whole of one snapshot, which the caller holds. @throws StoreError IO if the file can't be read @internal */
 export function checkStore(pager: Pager, snapshot: Snapshot): CheckReport {
   const check = new Check(pager, snapshot);
   let entryCount = 0;

@@ -1,8 +1,7 @@
 /** The options of `open`, checked and completed. */
 import { StoreError } from "../errors.ts";
 import { keyCodec, valueCodec } from "./codec/codecs.ts";
-import type { KeyEncoding } from "./codec/key.ts";
-import type { CustomValueCodec, ValueEncoding } from "./codec/value.ts";
+import type { CustomValueCodec, KeyEncoding, ValueEncoding } from "./codec/encodings.ts";
 import { CAPACITIES_DEFAULT, type Capacities } from "./format/coordination.ts";
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_SIZE_MIN, RUN_BOUNDARY_LOG2_DEFAULT } from "./format/limits.ts";
 

@@ -4,7 +4,7 @@
  * An iterator walks leaf by leaf: within a leaf it counts slots and decodes in place; keys are compared only to find the
  * two ends. Over a transaction's own tree, which may change between two steps, it seeks again from the last key it gave.
  */
-import { assert } from "../errors.ts";
+import { CorruptionError } from "../errors.ts";
 import type { KeyDecoder } from "./codec/key.ts";
 import type { ValueCodec } from "./codec/value.ts";
 import {
@@ -17,6 +17,7 @@ import {
   VALUE_KIND_INLINE,
   valueKind,
 } from "./format/leaf.ts";
+import { KEY_SIZE_MAX } from "./format/limits.ts";
 import { prefixLength } from "./format/tree-page.ts";
 import type { Pages } from "./pager/pages.ts";
 import { faultError, readError } from "./pager/system-errors.ts";
@@ -43,7 +44,10 @@ export type Part = "entry" | "key" | "value";
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** Iterates over a range. It holds its snapshot from the first step to its end, `return`, or the close of the store. */
+/**
+ * Iterates over a range. It holds its snapshot from the first step to its end, `return`, or the close of the store. All of
+ * these may happen while a codec of the user's decodes a value: that entry is still given, and none after it.
+ */
 export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
   readonly #attach: (user: object) => RangeHost;
   readonly #range: Range;
@@ -106,11 +110,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
         this.#finish();
         return DONE;
       }
-      const value = this.#decode();
-      if (this.#lastKey !== undefined) this.#remember(this.#lastKey);
-      this.#cursor.slot += this.#reverse ? -1 : 1;
-      this.#left--;
-      return { done: false, value };
+      return { done: false, value: this.#decode() };
     } catch (error) {
       this.#finish();
       throw readError(error, this.#tools.pages);
@@ -201,13 +201,24 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     else this.#stop = cursor.page === this.#endPage ? this.#endSlot : cursor.count;
   }
 
+  /** Goes past the entry in hand, before it is decoded: a codec of the user's may change the tree, end this iterator or ask it. */
+  #pass(): void {
+    if (this.#lastKey !== undefined) this.#remember(this.#lastKey);
+    this.#cursor.slot += this.#reverse ? -1 : 1;
+    this.#left--;
+  }
+
+  /** The cell of the entry in hand has been checked. */
   #remember(last: KeyBuffer): void {
-    const { window, at, slot } = this.#cursor;
+    const { window, at, slot, page } = this.#cursor;
     const { view, bytes } = window;
     const prefix = prefixLength(view, at);
     const word = view.getUint32(leafSlotAt(at, slot) + LEAF_SLOT_CELL, true);
     const suffixAt = at + (word & 0xffff) + LEAF_CELL_SUFFIX;
     const suffix = (word >>> 16) & LEAF_META_SUFFIX_LENGTH;
+    if (prefix + suffix > KEY_SIZE_MAX) {
+      throw new CorruptionError(page, `a key of at most ${KEY_SIZE_MAX} bytes`, `${prefix + suffix} bytes`);
+    }
     bytes.copy(last.bytes, 0, at + this.#pageEnd - prefix, at + this.#pageEnd);
     bytes.copy(last.bytes, prefix, suffixAt, suffixAt + suffix);
     last.end(prefix + suffix);
@@ -224,6 +235,10 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     const meta = word >>> 16;
     const suffixAt = cell + LEAF_CELL_SUFFIX;
     const suffix = meta & LEAF_META_SUFFIX_LENGTH;
+    const inline = valueKind(meta) === VALUE_KIND_INLINE;
+    if (this.#part !== "key" && !inline) this.#cursor.locate();
+    this.#pass();
+    // From here on nothing is asked of the cursor: see `#pass`.
     if (this.#part === "value") return this.#checked(this.#value(meta, cell, suffixAt + suffix)) as T;
     if (page !== this.#decodedPage) {
       const prefix = prefixLength(view, at);
@@ -234,7 +249,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
       return this.#checked(keys.key(suffixAt, suffix, (meta & LEAF_META_SUFFIX_NOT_ASCII) === 0)) as T;
     }
     const allAscii = (meta & (LEAF_META_SUFFIX_NOT_ASCII | LEAF_META_VALUE_NOT_ASCII)) === 0;
-    if (this.#valuesAreText && allAscii && valueKind(meta) === VALUE_KIND_INLINE) {
+    if (this.#valuesAreText && allAscii && inline) {
       const entry: [K, unknown] = keys.keyWithText(suffixAt, suffix, view.getUint16(cell, true));
       entry[1] = this.#values.fromText(entry[1] as string);
       return this.#checked(entry) as T;
@@ -243,6 +258,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     return this.#checked([key, this.#value(meta, cell, suffixAt + suffix)]) as T;
   }
 
+  /** The value of the entry in hand; one that is not inline has been located. */
   #value(meta: number, cell: number, valueAt: number): V {
     const cursor = this.#cursor;
     if (valueKind(meta) === VALUE_KIND_INLINE) {
@@ -250,15 +266,13 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
       const length = view.getUint16(cell, true);
       return this.#values.decode(bytes, valueAt, length, (meta & LEAF_META_VALUE_NOT_ASCII) === 0);
     }
-    cursor.locate();
     const { value } = cursor;
     return this.#values.decode(value.window.bytes, value.at, value.length, value.ascii);
   }
 
   /** A fault while decoding was answered with zeros: what was decoded is no data. */
   #checked(decoded: unknown): unknown {
-    assert(this.#host !== undefined);
-    if (this.#host.pages.faults[0] !== 0) throw faultError();
+    if (this.#tools.pages.faults[0] !== 0) throw faultError();
     return decoded;
   }
 }

@@ -3,31 +3,11 @@ import { StoreError } from "../errors.ts";
 import { copyBytes } from "./codec/bytes.ts";
 import type { KeyCodec } from "./codec/key.ts";
 import type { Pages } from "./pager/pages.ts";
+import type { KeyBound, RangeOptions } from "./range-options.ts";
 import type { Source } from "./source.ts";
 import { countEntries } from "./tree/count.ts";
 import { Cursor } from "./tree/cursor.ts";
 import type { KeyBuffer } from "./tree/key.ts";
-
-/** A key, or where keys are tuples, the first parts of one: as an array it sorts before all that begin with it. */
-export type KeyBound<K> = K extends readonly [infer First, ...infer Rest] ? readonly [First, ...Partial<Rest>] : K;
-
-/** Which entries, in which order. Without bounds: all. `prefix` may be combined with the other bounds. */
-export interface RangeOptions<K> {
-  /** Only keys greater than this. */
-  gt?: KeyBound<K> | undefined;
-  /** Only keys greater than this or equal to it. */
-  gte?: KeyBound<K> | undefined;
-  /** Only keys less than this. */
-  lt?: KeyBound<K> | undefined;
-  /** Only keys less than this or equal to it. */
-  lte?: KeyBound<K> | undefined;
-  /** Only strings or bytes that begin with this, or arrays that begin with these parts. */
-  prefix?: KeyBound<K> | undefined;
-  /** From the last to the first. */
-  reverse?: boolean | undefined;
-  /** At most so many entries. */
-  limit?: number | undefined;
-}
 
 /** One end of a range in encoded bytes. */
 export interface Bound {
@@ -65,6 +45,8 @@ export function parseRange<K>(codec: KeyCodec<K>, buffer: KeyBuffer, options: Ra
   ) {
     throw new StoreError("OPTION", `limit must be a whole number of 0 or more, not ${String(limit)}`);
   }
+  if (reverse !== undefined && typeof reverse !== "boolean")
+    throw new StoreError("OPTION", "reverse must be true or false");
   if (gt !== undefined && gte !== undefined) throw new StoreError("OPTION", "a range takes gt or gte, not both");
   if (lt !== undefined && lte !== undefined) throw new StoreError("OPTION", "a range takes lt or lte, not both");
   let lower =

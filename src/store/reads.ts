@@ -1,8 +1,9 @@
 /** The reads that a store, a snapshot and a transaction have in common. */
 
 import { faultError, readError } from "./pager/system-errors.ts";
-import { countRange, parseRange, type RangeOptions } from "./range.ts";
+import { countRange, parseRange } from "./range.ts";
 import { type Part, type RangeHost, RangeIterator } from "./range-iterator.ts";
+import type { RangeOptions } from "./range-options.ts";
 import type { ReadTools } from "./read-tools.ts";
 import type { Source } from "./source.ts";
 
@@ -35,10 +36,11 @@ export abstract class Reads<K, V> {
     const { pages, valueCodec, finder } = this.#tools;
     let decoded: V | undefined;
     try {
-      const source = this.source();
-      if (this.#find(source, key)) {
+      const source = this.#find(key);
+      if (source !== undefined) {
         finder.locate(pages, source.bounds);
         const { value } = finder;
+        // A codec of the user's may read the store, and seat the finder elsewhere: nothing of it is looked at afterwards.
         decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
       }
     } catch (error) {
@@ -54,7 +56,7 @@ export abstract class Reads<K, V> {
     const { pages } = this.#tools;
     let found: boolean;
     try {
-      found = this.#find(this.source(), key);
+      found = this.#find(key) !== undefined;
     } catch (error) {
       throw readError(error, pages);
     }
@@ -62,10 +64,13 @@ export abstract class Reads<K, V> {
     return found;
   }
 
-  #find(source: Source, key: K): boolean {
+  /** Seats the finder on a key's entry, and returns what it was found in; undefined if it is not there. */
+  #find(key: K): Source | undefined {
     const { pages, keyCodec, finder, key: buffer } = this.#tools;
     buffer.end(keyCodec.encode(key, buffer.bytes));
-    return finder.find(pages, source.bounds, source.tree.root, source.tree.level, buffer);
+    // Only now: code of the user's in the key may have written to the store, or closed it.
+    const source = this.source();
+    return finder.find(pages, source.bounds, source.tree.root, source.tree.level, buffer) ? source : undefined;
   }
 
   /**
@@ -95,7 +100,9 @@ export abstract class Reads<K, V> {
     const { pages, keyCodec, key } = this.#tools;
     let count: number;
     try {
-      count = countRange(pages, this.source(), key, parseRange(keyCodec, key, range));
+      const parsed = parseRange(keyCodec, key, range);
+      // Only now, as in `#find`.
+      count = countRange(pages, this.source(), key, parsed);
     } catch (error) {
       throw readError(error, pages);
     }

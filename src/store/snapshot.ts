@@ -6,7 +6,7 @@ import type { ReadTools } from "./read-tools.ts";
 import { Reads } from "./reads.ts";
 import type { Source } from "./source.ts";
 
-/** What a snapshot needs of its store. */
+/** What a snapshot needs of its store. @internal */
 export interface SnapshotHost {
   readonly source: Source;
   readonly pin: Pin;
@@ -24,6 +24,7 @@ export class StoreSnapshot<K, V> extends Reads<K, V> implements Disposable {
   readonly #tools: ReadTools<K, V>;
   readonly #host: SnapshotHost;
   #closed = false;
+  /** @internal */
   protected override readonly changing = false;
 
   /** @internal */
@@ -50,12 +51,14 @@ export class StoreSnapshot<K, V> extends Reads<K, V> implements Disposable {
     this.close();
   }
 
+  /** @internal */
   protected override source(): Source {
     if (this.#closed) throw new StoreError("SNAPSHOT_CLOSED", "the snapshot is closed");
     this.#host.checkOpen();
     return this.#host.source;
   }
 
+  /** @internal */
   protected override attach(): RangeHost {
     return { pages: this.#tools.pages, source: () => this.source(), version: () => 0, release: () => undefined };
   }

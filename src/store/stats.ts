@@ -39,6 +39,7 @@ export interface Stats {
   readonly metaFallback: boolean;
 }
 
+/** @internal */
 export function storeStats(
   pager: Pager,
   snapshot: Snapshot,

@@ -5,13 +5,12 @@ import { type CheckReport, checkStore, failedCheck } from "./check.ts";
 import { isKeyEncoding, isValueEncoding, keyCodec, valueCodec } from "./codec/codecs.ts";
 import type { KeyCodec } from "./codec/key.ts";
 import type { ValueCodec } from "./codec/value.ts";
-import { createStore, valueEncodingName } from "./create.ts";
+import { valueEncodingName } from "./create.ts";
 import type { StoreRecord } from "./format/catalog.ts";
 import { valueSizeMax } from "./format/limits.ts";
-import { type CheckedOptions, checkOptions, type InternalOptions, type StoreOptions } from "./options.ts";
-import { Pager } from "./pager/pager.ts";
+import type { CheckedOptions } from "./options.ts";
+import type { Pager } from "./pager/pager.ts";
 import { type Pin, warnForgotten } from "./pager/readers.ts";
-import type { Storage } from "./pager/storage.ts";
 import type { RangeHost } from "./range-iterator.ts";
 import { ReadTools } from "./read-tools.ts";
 import { Reads } from "./reads.ts";
@@ -19,32 +18,13 @@ import { StoreSnapshot } from "./snapshot.ts";
 import { CatalogReader, type Source } from "./source.ts";
 import { type Stats, storeStats } from "./stats.ts";
 import { Transaction } from "./transaction.ts";
+import { copyBytes } from "./tree/key.ts";
 import { encodeEntry, encodeKey } from "./write-encoding.ts";
 import { nestedError, type PlainWrite, type QueuedTransaction, WriteQueue } from "./write-queue.ts";
 import { WriteSession } from "./write-session.ts";
 
 /** Name of the default store in the catalog. */
 const DEFAULT_NAME = "";
-
-/** Opens a store on some machine; `open` is this with the real one. */
-export function openStore<K, V>(
-  storage: Storage,
-  path: string,
-  options: StoreOptions<V> = {},
-  internal: InternalOptions = {},
-): Store<K, V> {
-  const checked = checkOptions(path, options, internal);
-  // Of its own name, whatever link led to it: there the coordination file lies, and the working folder may change.
-  const open = (): Pager => new Pager(storage, storage.resolvePath(path), checked);
-  if (!checked.create) return new Store<K, V>(open(), checked);
-  try {
-    return new Store<K, V>(open(), checked);
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== "NOT_FOUND") throw error;
-  }
-  createStore(storage, storage.resolvePath(path), checked);
-  return new Store<K, V>(open(), checked);
-}
 
 /**
  * A handle of a store. Any number of handles, in any number of processes and threads, may have the same store open; one
@@ -70,6 +50,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   /** The session under way, or the latest. */
   #session: WriteSession | undefined;
   #closing: Promise<void> | undefined;
+  /** @internal */
   protected override readonly changing = false;
 
   /** @internal */
@@ -100,11 +81,13 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
 
   // Reading ------------------------------------------------------------------------------------------------------------
 
+  /** @internal */
   protected override source(): Source {
     this.#checkOpen();
     return this.#catalog.source(this.#pager.readers.current());
   }
 
+  /** @internal */
   protected override attach(user: object): RangeHost {
     this.#checkOpen();
     const pin = this.#pager.readers.share(user);
@@ -152,10 +135,12 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
     try {
       this.#checkWritable();
       encodeEntry(this.#tools, key, value, this.#valueSizeMax);
+      // Code of the user's in the key, the value or the codec may have closed the store.
+      this.#checkWritable();
       const { key: keyBuffer, valueCodec: encoded } = this.#tools;
       const bytes = Buffer.allocUnsafe(keyBuffer.length + encoded.length);
       keyBuffer.bytes.copy(bytes, 0, 0, keyBuffer.length);
-      bytes.set(encoded.bytes.subarray(encoded.from, encoded.from + encoded.length), keyBuffer.length);
+      copyBytes(bytes, keyBuffer.length, encoded.bytes, encoded.from, encoded.length);
       encoded.release();
       return this.#queue.enqueue({
         kind: "put",
@@ -173,6 +158,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   async delete(key: K): Promise<boolean> {
     this.#checkWritable();
     encodeKey(this.#tools, key);
+    this.#checkWritable();
     const { key: buffer } = this.#tools;
     const bytes = Buffer.from(buffer.bytes.subarray(0, buffer.length));
     const write: PlainWrite = { kind: "delete", bytes, keyLength: bytes.length, ascii: false, existed: false };

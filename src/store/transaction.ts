@@ -13,6 +13,7 @@ export class Transaction<K, V> extends Reads<K, V> {
   readonly #session: WriteSession;
   readonly #valueSizeMax: number;
   #over = false;
+  /** @internal */
   protected override readonly changing = true;
 
   /** @internal */
@@ -57,11 +58,13 @@ export class Transaction<K, V> extends Reads<K, V> {
       throw new StoreError("TRANSACTION_OVER", "the transaction is over: it ended when its callback returned");
   }
 
+  /** @internal */
   protected override source(): Source {
     this.#checkRunning();
     return this.#session.source;
   }
 
+  /** @internal */
   protected override attach(): RangeHost {
     return {
       pages: this.#tools.pages,

@@ -1,5 +1,5 @@
 /** From a user's key and value to the bytes a tree takes, with the store's limits checked before anything is written. */
-import { StoreError } from "../errors.ts";
+import { assert, StoreError } from "../errors.ts";
 import type { ReadTools } from "./read-tools.ts";
 
 /** Encodes the key into `tools.key`. @throws StoreError KEY_TYPE, KEY_SIZE */
@@ -9,14 +9,18 @@ export function encodeKey<K, V>(tools: ReadTools<K, V>, key: K): void {
 
 /** Encodes the value into `tools.valueCodec` and the key into `tools.key`. @throws also VALUE_TYPE, VALUE_SIZE */
 export function encodeEntry<K, V>(tools: ReadTools<K, V>, key: K, value: V, valueSizeMax: number): void {
-  const { valueCodec } = tools;
-  // The value first: a codec of the user's may read the store meanwhile, which uses the same key buffer.
+  const { keyCodec, valueCodec } = tools;
+  // Code of the user's, in the key or in the value, may use the store, and with it the codecs and the key buffer of all
+  // operations. So it runs first, the key's before the value's, and nothing is kept there until it has run.
+  const settled = typeof key === "object" ? keyCodec.settle(key) : key;
   valueCodec.encode(value);
+  assert(Number.isInteger(valueCodec.length), "a value's length is whole");
+  assert(valueCodec.length >= 0, "a value's length is not negative");
   if (valueCodec.length > valueSizeMax) {
     throw new StoreError(
       "VALUE_SIZE",
       `the value takes ${valueCodec.length} bytes, the limit of this store is ${valueSizeMax}`,
     );
   }
-  encodeKey(tools, key);
+  tools.key.end(keyCodec.write(settled, tools.key.bytes));
 }

@@ -1,5 +1,5 @@
 /** The engine under test: the real one, or one with a bug. Scenarios are told which, and report what it breaks. */
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open.ts";
 import type { CommitMutant } from "../recorder/commit-job.ts";
 
 export interface Engine {

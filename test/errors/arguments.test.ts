@@ -1,8 +1,8 @@
 /** Keys, values and bounds that can't be: refused one by one, with the store as it was. */
 import { expect, test } from "vitest";
 import { open, type Store, type StoreOptions } from "../../src/index.ts";
+import { openStore } from "../../src/store/open.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
-import { openStore } from "../../src/store/store.ts";
 import { newStorePath, opened } from "../support/opened.ts";
 import { closedStore, errorOf, expectUnharmed } from "./store-file.ts";
 

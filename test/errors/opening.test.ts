@@ -90,7 +90,16 @@ test("OPTION: paths and options of other types, and options a range does not hav
   const path = closedStore();
   await errorOf("OPTION", () => open(path, null as unknown as StoreOptions));
   const store = open<number, string>(path);
-  const ranges = [{ from: 1 }, { limit: -1 }, { limit: 1.5 }, { gt: 1, gte: 1 }, { lt: 1, lte: 1 }, 5];
+  const ranges = [
+    { from: 1 },
+    { limit: -1 },
+    { limit: 1.5 },
+    { reverse: "yes" },
+    { reverse: 1 },
+    { gt: 1, gte: 1 },
+    { lt: 1, lte: 1 },
+    5,
+  ];
   for (const range of ranges) {
     for (const read of [() => store.entries(range as object), () => store.count(range as object)]) {
       await errorOf("OPTION", read);

@@ -2,9 +2,9 @@
 import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { open, type Store, type StoreSnapshot } from "../../src/index.ts";
+import { openStore } from "../../src/store/open.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { FreeSpace } from "../../src/store/pager/free-space.ts";
-import { openStore } from "../../src/store/store.ts";
 import { startAgent } from "../process/processes.ts";
 import { opened, turn } from "../support/opened.ts";
 import { EMPTY_SNAPSHOT, fakePages } from "./full-store.ts";

@@ -1,6 +1,6 @@
 /** Puts what a store, a snapshot or a transaction reads beside what the model holds. */
 import type { Key } from "../../src/store/codec/key.ts";
-import type { KeyBound, RangeOptions } from "../../src/store/range.ts";
+import type { KeyBound, RangeOptions } from "../../src/store/range-options.ts";
 import type { Reads } from "../../src/store/reads.ts";
 import type { Dice } from "../support/dice.ts";
 import { compareModelKeys, type Entry, isSame, type Model, show } from "./model.ts";

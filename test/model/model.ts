@@ -1,7 +1,7 @@
 /** What a store must hold: entries in key order. Written from the documentation, without a byte of the engine's. */
 import { isDeepStrictEqual } from "node:util";
 import type { Key } from "../../src/store/codec/key.ts";
-import type { RangeOptions } from "../../src/store/range.ts";
+import type { RangeOptions } from "../../src/store/range-options.ts";
 import { compareKeys } from "../codec/arbitraries.ts";
 
 type Bounds = "gt" | "gte" | "lt" | "lte" | "prefix";

@@ -1,6 +1,6 @@
 /** Plays what a random program does with a store: picks keys, values and ranges, and writes the scripts of transactions. */
 import type { Key } from "../../src/store/codec/key.ts";
-import type { RangeOptions } from "../../src/store/range.ts";
+import type { RangeOptions } from "../../src/store/range-options.ts";
 import type { Reads } from "../../src/store/reads.ts";
 import type { Transaction } from "../../src/store/transaction.ts";
 import type { Dice } from "../support/dice.ts";

@@ -1,6 +1,6 @@
 /** An iterator that is stepped by hand, beside the model it iterates over: a state that stays, or one that changes. */
 import type { Key } from "../../src/store/codec/key.ts";
-import type { RangeOptions } from "../../src/store/range.ts";
+import type { RangeOptions } from "../../src/store/range-options.ts";
 import type { Entries, Reads } from "../../src/store/reads.ts";
 import { Difference, showRange } from "./compare.ts";
 import { isSame, type Model, show } from "./model.ts";

@@ -1,6 +1,7 @@
 /** The package as its users get it: packed, installed without scripts and without a compiler, imported in every way. */
 import { execFileSync } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -132,6 +133,31 @@ void main();
 const IMPORT =
   'import { type CheckReport, type ErrorCode, open, type Store, StoreError, type Transaction } from "foliodb";\n';
 
+/** Compiles what `include` names in the project. @throws with the compiler's messages */
+function compile(configuration: string, compilerOptions: object, include: readonly string[]): void {
+  writeFileSync(join(project, configuration), JSON.stringify({ compilerOptions, include }));
+  try {
+    runNode(tsc, "-p", configuration);
+  } catch (error) {
+    throw new Error(`tsc: ${(error as { stdout?: string }).stdout}`, { cause: error });
+  }
+}
+
+const STRICT = { module: "nodenext", strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false };
+
+test("the declarations need no types of Node.js, and no library newer than the program's own", () => {
+  const program = `${IMPORT}export type { CheckReport, ErrorCode, Transaction };
+export const store: Store<string, number> = open<string, number>("visits.folio");
+export const keys: string[] = [...store.keys({ gt: "a", reverse: true })];
+export const wrong: boolean = new StoreError("OPTION", "message") instanceof Error;
+`;
+  writeFileSync(join(project, "bare.mts"), program);
+  expect(existsSync(join(project, "node_modules", "@types"))).toBe(false);
+  for (const target of ["es2021", "es2023", "esnext"]) {
+    compile("tsconfig.bare.json", { ...STRICT, target, types: [], noEmit: true }, ["bare.mts"]);
+  }
+});
+
 test("TypeScript programs of both module kinds compile, declarations checked, and run", () => {
   writeFileSync(join(project, "typed-esm.mts"), IMPORT + TYPED);
   writeFileSync(join(project, "typed-cjs.cts"), IMPORT + TYPED);
@@ -139,20 +165,7 @@ test("TypeScript programs of both module kinds compile, declarations checked, an
   for (const name of ["@types", "undici-types"]) {
     symlinkSync(join(PROJECT_ROOT, "node_modules", name), join(project, "node_modules", name));
   }
-  const compilerOptions = {
-    module: "nodenext",
-    target: "es2022",
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    skipLibCheck: false,
-    types: ["node"],
-  };
-  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.mts", "*.cts"] }));
-  try {
-    runNode(tsc, "-p", ".");
-  } catch (error) {
-    throw new Error(`tsc: ${(error as { stdout?: string }).stdout}`, { cause: error });
-  }
+  compile("tsconfig.json", { ...STRICT, target: "es2022", types: ["node"] }, ["typed-*.mts", "typed-*.cts"]);
   for (const program of ["typed-esm.mjs", "typed-cjs.cjs"]) {
     expect(runNode(program)).toBe(printed);
     rmSync(join(project, "visits.folio"));

@@ -5,7 +5,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type * as engine from "../../src/store/store.ts";
+import type * as engine from "../../src/store/open.ts";
 
 const PACKAGE_ROOT = join(import.meta.dirname, "..", "..");
 /** Several runs of the tests may share one working tree. */
@@ -38,7 +38,7 @@ export function writeMutant({ name, file, from, to }: Mutation): string {
 }
 
 export async function importMutant(mutation: Mutation): Promise<typeof engine> {
-  const path = join(writeMutant(mutation), "store", "store.ts");
+  const path = join(writeMutant(mutation), "store", "open.ts");
   return (await import(/* @vite-ignore */ pathToFileURL(path).href)) as typeof engine;
 }
 

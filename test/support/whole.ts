@@ -4,9 +4,10 @@
  */
 import { onTestFinished } from "vitest";
 import { StoreError } from "../../src/errors.ts";
+import { openStore } from "../../src/store/open.ts";
 import type { InternalOptions, StoreOptions } from "../../src/store/options.ts";
 import type { Storage } from "../../src/store/pager/storage.ts";
-import { openStore, type Store } from "../../src/store/store.ts";
+import type { Store } from "../../src/store/store.ts";
 import type { Machine } from "../recorder/machine.ts";
 import { SimulatedProcess } from "../recorder/process.ts";
 

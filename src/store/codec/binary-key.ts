@@ -1,8 +1,8 @@
 /** The key encoding "binary": bytes as they are. */
 import { Buffer } from "node:buffer";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
-import { copyBytes, isBytes } from "./bytes.ts";
-import { describeValue } from "./describe.ts";
+import { bytesLength, copyBytes, isBytes } from "./bytes.ts";
+import { DETACHED, describeValue } from "./describe.ts";
 import { type KeyCodec, type KeyDecoder, keySizeError, keyTypeError } from "./key.ts";
 import { readAscii } from "./text.ts";
 
@@ -14,9 +14,19 @@ export class BinaryKeyCodec implements KeyCodec<Uint8Array> {
 
   encode(key: Uint8Array, target: Buffer): number {
     if (!isBytes(key)) throw keyTypeError("a Uint8Array", describeValue(key));
-    if (key.length > KEY_SIZE_MAX) throw keySizeError();
+    const length = bytesLength(key);
+    if (length < 0) throw keyTypeError("a Uint8Array", DETACHED);
+    if (length > KEY_SIZE_MAX) throw keySizeError();
     target.set(key, 0);
-    return key.length;
+    return length;
+  }
+
+  settle(key: Uint8Array): Uint8Array {
+    return key;
+  }
+
+  write(settled: Uint8Array, target: Buffer): number {
+    return this.encode(settled, target);
   }
 
   encodePrefix(prefix: Uint8Array, target: Buffer): number {

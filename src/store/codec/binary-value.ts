@@ -1,8 +1,9 @@
 /** The value encoding "binary" (bytes as they are), and the codecs that users bring, which make bytes. */
 import type { Buffer } from "node:buffer";
 import { assert } from "../../errors.ts";
-import { BytesCopier, copyBytes, isBytes } from "./bytes.ts";
-import { describeValue } from "./describe.ts";
+import { lengthOf } from "../format/typed-array.ts";
+import { BytesCopier, copyBytes, isBytes, soundBytes } from "./bytes.ts";
+import { DETACHED, describeValue } from "./describe.ts";
 import { type CustomValueCodec, type ValueCodec, valueTypeError } from "./value.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -18,9 +19,10 @@ export class BinaryValueCodec implements ValueCodec<Uint8Array> {
   readonly #copier = new BytesCopier();
 
   encode(value: Uint8Array): void {
-    if (!isBytes(value)) throw valueTypeError("a Uint8Array", describeValue(value));
-    this.bytes = value;
-    this.length = value.length;
+    const bytes = soundBytes(value);
+    if (bytes === undefined) throw valueTypeError("a Uint8Array", describeBytes(value));
+    this.bytes = bytes;
+    this.length = lengthOf(bytes);
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): Uint8Array {
@@ -53,12 +55,13 @@ export class UserValueCodec<V> implements ValueCodec<V> {
   }
 
   encode(value: V): void {
-    const bytes: unknown = this.#codec.encode(value);
-    if (!isBytes(bytes)) {
-      throw valueTypeError(`encoded as a Uint8Array by the codec "${this.name}"`, describeValue(bytes));
+    const encoded: unknown = this.#codec.encode(value);
+    const bytes = soundBytes(encoded);
+    if (bytes === undefined) {
+      throw valueTypeError(`encoded as a Uint8Array by the codec "${this.name}"`, describeBytes(encoded));
     }
     this.bytes = bytes;
-    this.length = bytes.length;
+    this.length = lengthOf(bytes);
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): V {
@@ -73,4 +76,9 @@ export class UserValueCodec<V> implements ValueCodec<V> {
     this.bytes = NOTHING;
     this.length = 0;
   }
+}
+
+/** What stands where bytes should. */
+function describeBytes(value: unknown): string {
+  return isBytes(value) ? DETACHED : describeValue(value);
 }

@@ -1,13 +1,48 @@
-/** Bytes as users give and get them: plain `Uint8Array`s that share no memory with the store. */
+/**
+ * Bytes as users give and get them. What they get are plain `Uint8Array`s that share no memory with the store.
+ *
+ * What they give may lie: a subclass, or an object's own property, can answer `length` with anything, and the bytes may
+ * have been transferred away. So nothing is asked of it but what the language itself keeps, by the getters of its own.
+ */
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
+import { bufferOf, lengthOf } from "../format/typed-array.ts";
 
 /** Bytes up to which a loop beats the constructor that copies. */
 const COPY_LOOP_MAX = 24;
 
-/** A Uint8Array, of this realm or another (a vm context has classes of its own). */
+/** Bytes up to which V8 keeps an array in its heap, and makes its buffer, at some cost, when it is first asked for. */
+const HEAP_BYTES_MAX = 64;
+
+/** A Uint8Array, of this realm or another (a vm context has classes of its own), and not what only inherits from one. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array || types.isUint8Array(value);
+  return types.isUint8Array(value);
+}
+
+/** The length of bytes, whatever they say. -1 if their memory has been transferred away. */
+export function bytesLength(bytes: Uint8Array): number {
+  const length = lengthOf(bytes);
+  return length > 0 || isAttached(bytes) ? length : -1;
+}
+
+function isAttached(bytes: Uint8Array): boolean {
+  try {
+    return new Uint8Array(bytes).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Bytes to be stored: the value itself, or a copy if another thread may change it. Undefined if it is none, or its memory
+ * has been transferred away. Who uses them asks them nothing but by `format/typed-array.ts`.
+ */
+export function soundBytes(value: unknown): Uint8Array | undefined {
+  if (!isBytes(value)) return undefined;
+  const length = bytesLength(value);
+  if (length < 0) return undefined;
+  // Shorter ones are copied once, and by their length, anyway; their buffer would have to be made to be looked at.
+  return length > HEAP_BYTES_MAX && types.isSharedArrayBuffer(bufferOf(value)) ? new Uint8Array(value) : value;
 }
 
 /** A copy that belongs to the caller. Not from a pool: one kept value would pin the others', and a transfer take them away. */

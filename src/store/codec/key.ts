@@ -7,12 +7,9 @@
 import type { Buffer } from "node:buffer";
 import { StoreError } from "../../errors.ts";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
+import type { Key, KeyEncoding } from "./encodings.ts";
 
-/** What a store with the key encoding "ordered" takes as a key. Sorted by kind in this order, then by value. */
-export type Key = boolean | number | bigint | Date | string | Uint8Array | readonly Key[];
-
-/** How the keys of a store become bytes. */
-export type KeyEncoding = "ordered" | "string" | "binary";
+export type { Key, KeyEncoding };
 
 /** The type of key that belongs to an encoding. */
 export type KeyOf<E extends KeyEncoding> = E extends "ordered" ? Key : E extends "string" ? string : Uint8Array;
@@ -27,11 +24,16 @@ export interface KeyCodec<K> {
   readonly ascii: boolean;
   /**
    * Writes the encoded key to the start of `target` (at least `KEY_TARGET_SIZE` bytes) and returns its length in bytes.
-   * Calls run faster when they bring the same target each time.
+   * Calls run faster when they bring the same target each time. Code of the user's in the key (a getter of an array, say)
+   * runs before the first byte is written: it may use the target. It has run when this returns.
    *
    * @throws StoreError KEY_TYPE, KEY_SIZE
    */
   encode(key: K, target: Buffer): number;
+  /** The first half of `encode`: runs the user's code. @throws StoreError KEY_TYPE, KEY_SIZE, if it is seen already */
+  settle(key: K): K;
+  /** The second half: writes what `settle` has returned, and runs no code of the user's. @throws StoreError KEY_TYPE, KEY_SIZE */
+  write(settled: K, target: Buffer): number;
   /**
    * Writes the bytes that exactly the keys in the range of `prefix` begin with, and returns their number: for a string or bytes
    * all keys of the same kind that begin with it, for an array all arrays that begin with its parts, itself included.

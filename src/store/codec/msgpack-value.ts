@@ -16,6 +16,10 @@ import { describeError, describeValue } from "./describe.ts";
 import { isWellFormed, readUnknownText } from "./text.ts";
 import { type ValueCodec, valueTypeError } from "./value.ts";
 
+/** For what can't be read the store need not be to blame. */
+const NOT_READ_BACK =
+  "unless the value was one that MessagePack writes and can't read back, such as a typed array of a class of one's own within it";
+
 const EXPECTED = "something MessagePack can express";
 
 /** msgpackr's REUSE_BUFFER_MODE | RESET_BUFFER_MODE: the result stays in the encoder's buffer, and the next goes to the same place. */
@@ -34,22 +38,27 @@ const FIXSTR = 0xa0;
 const FIXSTR_SIZE_MAX = 31;
 const STR_8 = 0xd9;
 
-/** The views that msgpackr knows. It writes others, such as subclasses of these, in a way it can't read. */
-const VIEWS: ReadonlySet<string> = new Set([
-  "Buffer",
-  "DataView",
-  "Int8Array",
-  "Uint8Array",
-  "Uint8ClampedArray",
-  "Int16Array",
-  "Uint16Array",
-  "Int32Array",
-  "Uint32Array",
-  "Float32Array",
-  "Float64Array",
-  "BigInt64Array",
-  "BigUint64Array",
+/** What the views that msgpackr knows inherit from. It writes others, such as subclasses of these, in a way it can't read. */
+const VIEWS: ReadonlySet<unknown> = new Set([
+  Buffer.prototype,
+  DataView.prototype,
+  Int8Array.prototype,
+  Uint8Array.prototype,
+  Uint8ClampedArray.prototype,
+  Int16Array.prototype,
+  Uint16Array.prototype,
+  Int32Array.prototype,
+  Uint32Array.prototype,
+  Float32Array.prototype,
+  Float64Array.prototype,
+  BigInt64Array.prototype,
+  BigUint64Array.prototype,
 ]);
+/** Properties that msgpackr asks a view for. A view that has one of its own would be written as something it is not. */
+const VIEW_PROPERTIES: readonly string[] = ["constructor", "buffer", "byteOffset", "byteLength", "length"];
+
+/** How many values are being encoded now, one within the other: a getter or a `toJSON` of the user's may put another. */
+let encoding = 0;
 
 /** What `pack` returns in place: the encoder's buffer, with the range of the result. */
 interface Packed extends Buffer {
@@ -96,11 +105,16 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
   encode(value: unknown): void {
     refuseLoss(value);
     let packed: Packed;
+    encoding++;
     try {
       packed = this.#packr.pack(value, IN_PLACE) as Packed;
     } catch (cause) {
       throw valueTypeError(EXPECTED, `${describeValue(value)} (${describeError(cause)})`, cause);
+    } finally {
+      encoding--;
     }
+    // An object within the value that lies about its length leads the encoder astray.
+    if (!isRange(packed.start, packed.end, packed.length)) throw valueTypeError(EXPECTED, describeValue(value));
     this.bytes = packed;
     this.from = packed.start;
     this.length = packed.end - packed.start;
@@ -123,8 +137,9 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
   }
 
   release(): void {
-    // The buffer belongs to all of msgpackr's encoders in this thread; what they have returned stays valid.
-    if (this.bytes.length > PACK_SIZE_KEPT) this.#packr.useBuffer(Buffer.allocUnsafeSlow(PACK_SIZE));
+    // The buffer belongs to all of msgpackr's encoders in this thread; what they have returned stays valid. While one of
+    // them is at work it can't be taken away.
+    if (encoding === 0 && this.bytes.length > PACK_SIZE_KEPT) this.#packr.useBuffer(Buffer.allocUnsafeSlow(PACK_SIZE));
     this.bytes = Buffer.alloc(0);
     this.length = 0;
   }
@@ -141,7 +156,7 @@ export class MsgpackValueCodec implements ValueCodec<unknown> {
       else bytes.copy(source, 0, at, at + length);
       return this.#packr.unpack(source, length);
     } catch (cause) {
-      throw new CorruptionError(-1, "a value in MessagePack", describeError(cause), { cause });
+      throw new CorruptionError(-1, "a value in MessagePack", `${describeError(cause)} (${NOT_READ_BACK})`, { cause });
     }
   }
 }
@@ -158,9 +173,20 @@ function refuseLoss(value: unknown): void {
       return;
     case "object":
       if (value instanceof Promise) throw valueTypeError("awaited", "a promise");
-      if (ArrayBuffer.isView(value) && !VIEWS.has(value.constructor.name)) {
+      if (ArrayBuffer.isView(value) && !isKnownView(value)) {
         throw valueTypeError(EXPECTED, describeValue(value));
       }
       return;
   }
+}
+
+/** Whether a view is just what its class makes, and its memory is there. */
+function isKnownView(view: ArrayBufferView): boolean {
+  if (!VIEWS.has(Object.getPrototypeOf(view))) return false;
+  return !VIEW_PROPERTIES.some((name) => Object.hasOwn(view, name));
+}
+
+/** Whether a range of bytes lies within `length` bytes. */
+function isRange(from: number, to: number, length: number): boolean {
+  return Number.isInteger(from) && Number.isInteger(to) && from >= 0 && to > from && to <= length;
 }

@@ -11,7 +11,7 @@ import { describeValue } from "./describe.ts";
 import { type Key, type KeyCodec, type KeyDecoder, keySizeError } from "./key.ts";
 import { KIND_STRING } from "./kinds.ts";
 import { OrderedReader } from "./ordered-reader.ts";
-import { loneSurrogateError, writeOrdered } from "./ordered-writer.ts";
+import { loneSurrogateError, settleParts, writeOrdered } from "./ordered-writer.ts";
 import { PrefixedTexts } from "./prefixed-texts.ts";
 import { LONE_SURROGATE, NO_ROOM, readAscii, readText, TEXT_LOOP_MAX, writeLongText, writeShortText } from "./text.ts";
 
@@ -33,8 +33,17 @@ export class OrderedKeyCodec implements KeyCodec<Key> {
       this.ascii = length === key.length;
       return 1 + length;
     }
+    return this.write(this.settle(key), target);
+  }
+
+  settle(key: Key): Key {
+    return typeof key === "object" && Array.isArray(key) ? settleParts(key) : key;
+  }
+
+  write(settled: Key, target: Buffer): number {
+    if (typeof settled === "string") return this.encode(settled, target);
     this.ascii = false;
-    return writeOrdered(key, target);
+    return writeOrdered(settled, target);
   }
 
   encodePrefix(prefix: Key, target: Buffer): number {

@@ -32,6 +32,14 @@ export class StringKeyCodec implements KeyCodec<string> {
     return length;
   }
 
+  settle(key: string): string {
+    return key;
+  }
+
+  write(settled: string, target: Buffer): number {
+    return this.encode(settled, target);
+  }
+
   encodePrefix(prefix: string, target: Buffer): number {
     return this.encode(prefix, target);
   }

@@ -6,20 +6,10 @@
 import { Buffer } from "node:buffer";
 import { StoreError } from "../../errors.ts";
 import { VALUE_SIZE_MAX } from "../format/limits.ts";
+import type { CustomValueCodec, ValueEncoding } from "./encodings.ts";
 import { TEXT_LOOP_MAX, UTF8_BYTES_MAX, writeLongText, writeShortText } from "./text.ts";
 
-/** How the values of a store become bytes, of those that foliodb brings along. */
-export type ValueEncoding = "msgpack" | "json" | "string" | "binary";
-
-/** A value encoding of one's own. Its name is kept in the file, and a store is opened only with a codec of that name. */
-export interface CustomValueCodec<V> {
-  /** 1 to 255 bytes of UTF-8; none of the names of `ValueEncoding`. */
-  readonly name: string;
-  /** The bytes are used at once and not changed; they may be the same memory each time. */
-  encode(value: V): Uint8Array;
-  /** `bytes` is a copy, and the codec's to keep. */
-  decode(bytes: Uint8Array): V;
-}
+export type { CustomValueCodec, ValueEncoding };
 
 /** One encoding of values. Not shared between threads. */
 export interface ValueCodec<V> {

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../../errors.ts";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
+import { lengthOf, partOf } from "../format/typed-array.ts";
 
 /** Zeros behind the longest key. */
 const KEY_PADDING = 8;
@@ -44,17 +45,17 @@ export class KeyBuffer {
 /** Up to here a loop beats `set`, which needs a view of the source. */
 const COPY_LOOP_MAX = 24;
 
-/** Copies bytes. Source and target do not overlap. */
+/** Copies bytes. Source and target do not overlap. The source may be a user's, and lie about itself. */
 export function copyBytes(target: Uint8Array, to: number, source: Uint8Array, from: number, length: number): void {
   if (length <= COPY_LOOP_MAX) {
     for (let index = 0; index < length; index++) target[to + index] = source[from + index];
   } else if (target === source) {
     target.copyWithin(to, from, from + length);
-  } else if (length === source.length) {
+  } else if (length === lengthOf(source)) {
     target.set(source, to);
   } else {
     // Not `subarray`: of a Buffer it makes a Buffer, which costs more than the copy.
-    target.set(new Uint8Array(source.buffer, source.byteOffset + from, length), to);
+    target.set(partOf(source, from, length), to);
   }
 }
 
