@@ -9,7 +9,7 @@ export class JsonValueCodec implements ValueCodec<unknown> {
   readonly name = "json";
   readonly isText = true;
   readonly #scratch = new TextScratch();
-  bytes: Buffer = this.#scratch.bytes;
+  bytes: Uint8Array = this.#scratch.bytes;
   readonly from = 0;
   length = 0;
   ascii = false;
@@ -18,7 +18,7 @@ export class JsonValueCodec implements ValueCodec<unknown> {
     const text = stringify(value);
     // JSON.stringify escapes lone surrogates, so this text has none.
     this.length = this.#scratch.write(text);
-    this.bytes = this.#scratch.bytes;
+    this.bytes = this.#scratch.written(this.length);
     this.ascii = this.length === text.length;
   }
 

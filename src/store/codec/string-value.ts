@@ -8,7 +8,7 @@ export class StringValueCodec implements ValueCodec<string> {
   readonly name = "string";
   readonly isText = true;
   readonly #scratch = new TextScratch();
-  bytes: Buffer = this.#scratch.bytes;
+  bytes: Uint8Array = this.#scratch.bytes;
   readonly from = 0;
   length = 0;
   ascii = false;
@@ -17,7 +17,7 @@ export class StringValueCodec implements ValueCodec<string> {
     if (typeof value !== "string") throw valueTypeError("a string", describeValue(value));
     const length = this.#scratch.write(value);
     if (length === LONE_SURROGATE) throw valueTypeError("well-formed text", "a string with a lone surrogate");
-    this.bytes = this.#scratch.bytes;
+    this.bytes = this.#scratch.written(length);
     this.length = length;
     this.ascii = length === value.length;
   }

@@ -48,11 +48,16 @@ const SCRATCH_SIZE = 8 * 1024;
 /** Larger values get a buffer of their own. */
 const SCRATCH_SIZE_MAX = 1024 * 1024;
 
+/** Texts of up to so many bytes have a view of their length kept for them. */
+const VIEW_LENGTH_MAX = 512;
+
 /** A buffer that text is encoded into: kept from value to value while they are small. */
 export class TextScratch {
   /** Where the text last written begins. */
   bytes = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
   #kept = this.bytes;
+  /** Views of the start of `#kept`, by their length. */
+  readonly #views: (Uint8Array | undefined)[] = new Array(VIEW_LENGTH_MAX + 1);
 
   /** Writes UTF-8 to the start of `bytes`, and returns its length, or `LONE_SURROGATE`. @throws StoreError VALUE_SIZE */
   write(text: string): number {
@@ -62,6 +67,20 @@ export class TextScratch {
     }
     this.#makeRoom(text);
     return writeLongText(text, this.bytes);
+  }
+
+  /**
+   * The text last written, which has `length` bytes, as an array of just that length where one is at hand. Whoever copies
+   * it is spared making a view of it, which costs more than copying.
+   */
+  written(length: number): Uint8Array {
+    if (this.bytes !== this.#kept || length > VIEW_LENGTH_MAX) return this.bytes;
+    let view = this.#views[length];
+    if (view === undefined || view.buffer !== this.#kept.buffer) {
+      view = new Uint8Array(this.#kept.buffer, this.#kept.byteOffset, length);
+      this.#views[length] = view;
+    }
+    return view;
   }
 
   release(): void {

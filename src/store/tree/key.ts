@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { assert } from "../../errors.ts";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { lengthOf, partOf } from "../format/typed-array.ts";
+import type { Window } from "../pager/pages.ts";
 
 /** Zeros behind the longest key. */
 const KEY_PADDING = 8;
@@ -57,6 +58,20 @@ export function copyBytes(target: Uint8Array, to: number, source: Uint8Array, fr
     // Not `subarray`: of a Buffer it makes a Buffer, which costs more than the copy.
     target.set(partOf(source, from, length), to);
   }
+}
+
+/** Up to here a loop over words beats `set`, which needs a view of the source. */
+const COPY_WORDS_MAX = 192;
+
+/** Copies bytes from window to window, which are different memories most of the time. Source and target do not overlap. */
+export function copyRange(target: Window, to: number, source: Window, from: number, length: number): void {
+  if (length > COPY_WORDS_MAX || target.bytes === source.bytes) {
+    copyBytes(target.bytes, to, source.bytes, from, length);
+    return;
+  }
+  const words = length & ~3;
+  for (let at = 0; at < words; at += 4) target.view.setUint32(to + at, source.view.getUint32(from + at, true), true);
+  for (let at = words; at < length; at++) target.bytes[to + at] = source.bytes[from + at];
 }
 
 /**

@@ -42,7 +42,7 @@ import {
 } from "../format/tree-page.ts";
 import type { Window } from "../pager/pages.ts";
 import { checkCell, keyDamage } from "./checks.ts";
-import { copyBytes, KeyBuffer } from "./key.ts";
+import { copyBytes, copyRange, KeyBuffer } from "./key.ts";
 
 /** An entry on its way into a leaf. Made once and filled again for every put. */
 export class PendingEntry {
@@ -212,7 +212,7 @@ export class LeafBuilder {
       this.#target.view.setUint16(cellAt, valueLength, true);
       if (added > 0) copyBytes(bytes, suffixAt, source.bytes, sourceAt + this.#pageEnd - added, added);
       const restAt = sourceAt + leafCell(view, sourceAt, slot) + LEAF_CELL_SUFFIX + dropped;
-      copyBytes(bytes, suffixAt + added, source.bytes, restAt, oldLength - dropped + valueLength);
+      copyRange(this.#target, suffixAt + added, source, restAt, oldLength - dropped + valueLength);
       if (added === 0 && dropped === 0) {
         this.#addSlot(leafHead(view, sourceAt, slot), cellAt, oldMeta);
       } else {
