@@ -293,11 +293,16 @@ describe("string", () => {
 
   test("a small value costs no new buffer, and the memory of a large one is let go", () => {
     codec.encode("a".repeat(2000));
-    const kept = codec.bytes;
+    const kept = codec.bytes.buffer;
     codec.encode("b");
-    expect(codec.bytes).toBe(kept);
+    expect(codec.bytes.buffer).toBe(kept);
+    const view = codec.bytes;
+    codec.encode("c");
+    expect(codec.bytes).toBe(view);
     codec.encode("a".repeat(2_000_000));
     expect(codec.bytes.length).toBe(2_000_000);
+    codec.encode("d");
+    expect([codec.bytes[0], codec.length]).toEqual([100, 1]);
     codec.release();
     expect(codec.bytes.length).toBeLessThan(10_000);
   });
