@@ -88,8 +88,3 @@ export class SystemError extends Error {
 export function assert(condition: boolean, message = "assertion failed"): asserts condition {
   if (!condition) throw new Error(`foliodb internal error: ${message}`);
 }
-
-/** The end of a `switch` over a closed union. */
-export function unreachable(value: never): never {
-  throw new Error(`foliodb internal error: unexpected ${String(value)}`);
-}

@@ -91,7 +91,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
   protected override attach(user: object): RangeHost {
     this.#checkOpen();
     const pin = this.#pager.readers.share(user);
-    const source = this.#catalog.source(pin.snapshot);
+    const source = this.#sourceOf(pin);
     const checked = (): Source => {
       this.#checkOpen();
       return source;
@@ -99,11 +99,21 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
     return { pages: this.#pager.pages, source: checked, version: () => 0, release: () => pin.release() };
   }
 
+  /** The tree of the snapshot a pin holds; the pin is let go if there is none to be read. */
+  #sourceOf(pin: Pin): Source {
+    try {
+      return this.#catalog.source(pin.snapshot);
+    } catch (error) {
+      pin.release();
+      throw error;
+    }
+  }
+
   /** Holds the newest committed state until it is closed. @throws StoreError CLOSED, SLOTS_FULL */
   snapshot(): StoreSnapshot<K, V> {
     this.#checkOpen();
     const pin = this.#pager.readers.hold();
-    const source = this.#catalog.source(pin.snapshot);
+    const source = this.#sourceOf(pin);
     const snapshot = new StoreSnapshot<K, V>(this.#tools, {
       source,
       pin,

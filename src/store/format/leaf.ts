@@ -4,7 +4,6 @@
  *
  * Equal heads do not make keys equal, nor do heads with zero padding: the suffix bytes and their length decide.
  */
-import { OVERFLOW_REFERENCE_SIZE } from "./overflow.ts";
 import { padded, TREE_SLOTS } from "./tree-page.ts";
 
 /** Bytes of a slot. */
@@ -94,9 +93,4 @@ export function leafEntrySize(suffixLength: number, valueLength: number): number
  */
 export function fitsInline(keyLength: number, valueLength: number, pageSize: number, pageEnd: number): boolean {
   return valueLength <= pageSize >>> 2 && leafEntrySize(keyLength, valueLength) * 2 <= pageEnd - TREE_SLOTS;
-}
-
-/** Bytes of value a cell holds for a value of this length. */
-export function storedValueLength(kind: number, valueLength: number): number {
-  return kind === VALUE_KIND_OVERFLOW ? OVERFLOW_REFERENCE_SIZE : valueLength;
 }

@@ -31,11 +31,3 @@ export function groupPages(pageEnd: number): number {
 export function mapFanOut(pageEnd: number): number {
   return Math.floor((pageEnd - MAP_SLOTS) / MAP_SLOT_SIZE);
 }
-
-/** Level of the root of a map of `groupCount` groups: 0 if the root is a map leaf. */
-export function mapLevelFor(groupCount: number, pageEnd: number): number {
-  const fanOut = mapFanOut(pageEnd);
-  let level = 0;
-  for (let covered = 1; covered < groupCount; covered *= fanOut) level++;
-  return level;
-}

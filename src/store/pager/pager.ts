@@ -160,7 +160,6 @@ export class Pager {
         `${this.path} was deleted, renamed or replaced while it was open: open it again`,
       );
     }
-    this.pages.reach(1);
     let metas = this.#readMetas();
     let newest = coordination.record(coordination.newestIndex)?.snapshot;
     if (newest === undefined)
