@@ -49,17 +49,24 @@ function stampOf(configuration) {
   return join("build", `${configuration}.compiled`);
 }
 
-/** Compiles one configuration if a source is newer than its output. */
-function compile(name, configuration, output, sources) {
+/** Compiles one configuration if a source is newer than its output, and runs a script of ours on what came of it. */
+function compile(name, configuration, output, sources, script) {
   const stamp = join(packageRoot, stampOf(configuration));
   const upToDate =
     existsSync(join(packageRoot, output)) &&
-    !isStale(stamp, [configuration, "tsconfig.json", "package.json", ...sources]);
+    !isStale(stamp, [
+      configuration,
+      "tsconfig.json",
+      "package.json",
+      ...sources,
+      ...(script === undefined ? [] : [script]),
+    ]);
   if (upToDate) return;
   step(name, () => {
     // Outputs of sources that are gone must not stay.
     rmSync(join(packageRoot, output), { recursive: true, force: true });
     run(process.execPath, [join(packageRoot, "node_modules", "typescript", "bin", "tsc"), "-p", configuration]);
+    if (script !== undefined) run(process.execPath, [join(packageRoot, script)]);
     mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, "");
   });
@@ -76,7 +83,7 @@ async function main() {
   installPackages(packageRoot, "packages (npm ci)");
   const { buildAddon } = await import("./build-addon.mjs");
   buildAddon();
-  compile("library (dist/)", "tsconfig.build.json", "dist", ["src"]);
+  compile("library (dist/)", "tsconfig.build.json", "dist", ["src"], "scripts/bundle.mjs");
   const tools = ["demo", "bench", "test/process/children"].filter(hasTypeScript);
   if (tools.length > 0) {
     const sources = [stampOf("tsconfig.build.json"), ...tools];

@@ -48,7 +48,7 @@ const LAYERS: readonly { readonly name: string; readonly files: RegExp; readonly
   { name: "index", files: /^src\/index\.ts$/, mayImport: ["errors", "store", "codec", "storage"] },
 ];
 
-/** The part of the pager that trees know: interfaces only. */
+/** The part of the pager that trees know: interfaces, and how page numbers become places. */
 const PAGE_TYPES = "src/store/pager/pages.ts";
 
 function layerOf(path: string): (typeof LAYERS)[number] {

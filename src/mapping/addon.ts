@@ -121,7 +121,7 @@ export interface Addon {
   readonly crc32cIsAccelerated: boolean;
 }
 
-/** The package's root stands two levels above this file, in src/ and in dist/. */
+/** The package's root stands two levels above this file, in src/, and above the bundle of dist/ it becomes part of. */
 const PACKAGE_ROOT_FROM_HERE = "../../";
 
 let loaded: Addon | undefined;

@@ -9,7 +9,7 @@ import { groupPages, MAP_BITS, MAP_LEAF_USED } from "./format/map.ts";
 import { encodeMeta, type Layout, META_COPY, META_FIRST_AT, META_SECOND_AT, type Snapshot } from "./format/meta.ts";
 import { initPage, PAGE_CHECKSUM, PAGE_TYPE_MAP_LEAF } from "./format/page.ts";
 import type { CheckedOptions } from "./options.ts";
-import type { Pages, PageWriter, Window } from "./pager/pages.ts";
+import { type Pages, type PageWriter, pageGeometry, type Window } from "./pager/pages.ts";
 import type { Storage } from "./pager/storage.ts";
 import { storeError } from "./pager/system-errors.ts";
 import { KeyBuffer } from "./tree/key.ts";
@@ -97,14 +97,8 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): { bytes: B
 
 function memoryPages(bytes: Buffer, layout: Layout): Pages {
   const window: Window = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), bytes };
-  const pageShift = Math.log2(layout.pageSize);
   return {
-    pageSize: layout.pageSize,
-    pageShift,
-    windowShift: layout.runBoundaryLog2 - pageShift,
-    windowMask: 2 ** (layout.runBoundaryLog2 - pageShift) - 1,
-    pageEnd: layout.pageSize,
-    runBoundaryLog2: layout.runBoundaryLog2,
+    ...pageGeometry(layout.pageSize, layout.runBoundaryLog2),
     windows: [window],
     faults: new Int32Array(1),
   };

@@ -24,7 +24,7 @@ import { faultError, readError } from "./pager/system-errors.ts";
 import { isEmpty, type Range, seekBeforeLower, seekLower, seekPastUpper, seekUpper } from "./range.ts";
 import type { ReadTools, Walk } from "./read-tools.ts";
 import type { Source } from "./source.ts";
-import { checkCell } from "./tree/checks.ts";
+import { checkCells } from "./tree/checks.ts";
 import type { Cursor } from "./tree/cursor.ts";
 import { KeyBuffer } from "./tree/key.ts";
 
@@ -62,6 +62,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
   #cursor: Cursor;
   #keys: KeyDecoder<K>;
   #over: boolean;
+  /** Entries yet to give; below 0: all. */
   #left: number;
   #version = 0;
   /** The leaf the key decoder was told of last. */
@@ -92,7 +93,7 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     this.#reverse = range.reverse;
     this.#cursor = tools.noWalk.cursor;
     this.#keys = tools.noWalk.keys;
-    this.#left = range.limit;
+    this.#left = range.limit === Number.POSITIVE_INFINITY ? -1 : range.limit;
     this.#over = range.limit === 0 || isEmpty(range);
     this.#lastKey = changing ? new KeyBuffer() : undefined;
   }
@@ -199,6 +200,11 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     const cursor = this.#cursor;
     if (this.#reverse) this.#stop = cursor.page === this.#endPage ? this.#endSlot : -1;
     else this.#stop = cursor.page === this.#endPage ? this.#endSlot : cursor.count;
+    const { window, at, slot } = cursor;
+    const left = this.#left < 0 ? cursor.count : this.#left;
+    const from = this.#reverse ? Math.max(this.#stop + 1, slot + 1 - left) : slot;
+    const to = this.#reverse ? slot + 1 : Math.min(this.#stop, slot + left);
+    this.#tools.fetched = checkCells(window.view, at, from, to, this.#pageEnd, this.#part !== "key");
   }
 
   /** Goes past the entry in hand, before it is decoded: a codec of the user's may change the tree, end this iterator or ask it. */
@@ -229,7 +235,6 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     const keys = this.#keys;
     const { window, at, slot, page } = this.#cursor;
     const { view, bytes } = window;
-    checkCell(view, at, slot, this.#pageEnd);
     const word = view.getUint32(leafSlotAt(at, slot) + LEAF_SLOT_CELL, true);
     const cell = at + (word & 0xffff);
     const meta = word >>> 16;

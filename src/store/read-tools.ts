@@ -24,6 +24,8 @@ export class ReadTools<K, V> {
   readonly finder: Finder = new Finder();
   /** What an iterator has that does not walk. */
   readonly noWalk: Walk<K>;
+  /** What was read only to be near when it is wanted: kept, so that no compiler leaves the reading out. */
+  fetched = 0;
   readonly #walks: Walk<K>[] = [];
   readonly #kept = new Map<unknown, object>();
 

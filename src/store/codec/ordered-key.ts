@@ -9,26 +9,25 @@ import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { isBytes } from "./bytes.ts";
 import { describeValue } from "./describe.ts";
 import { type Key, type KeyCodec, type KeyDecoder, keySizeError } from "./key.ts";
+import { KeyTextWriter } from "./key-text.ts";
 import { KIND_STRING } from "./kinds.ts";
 import { OrderedReader } from "./ordered-reader.ts";
 import { loneSurrogateError, settleParts, writeOrdered } from "./ordered-writer.ts";
 import { PrefixedTexts } from "./prefixed-texts.ts";
-import { LONE_SURROGATE, NO_ROOM, readAscii, readText, TEXT_LOOP_MAX, writeLongText, writeShortText } from "./text.ts";
+import { LONE_SURROGATE, readAscii, readText } from "./text.ts";
 
 const NOTHING = Buffer.alloc(0);
 
 export class OrderedKeyCodec implements KeyCodec<Key> {
   readonly name = "ordered";
   ascii = false;
-  #target: Buffer = NOTHING;
-  /** The target after the kind byte, up to the largest key: made once for a target. */
-  #textRoom: Uint8Array = NOTHING;
+  readonly #text = new KeyTextWriter(1);
   readonly #decoder = new OrderedKeyDecoder();
 
   encode(key: Key, target: Buffer): number {
     if (typeof key === "string") {
       target[0] = KIND_STRING;
-      const length = key.length <= TEXT_LOOP_MAX ? writeShortText(key, target, 1) : this.#writeLong(key, target);
+      const length = this.#text.write(key, target);
       if (length < 0) throw length === LONE_SURROGATE ? loneSurrogateError() : keySizeError();
       this.ascii = length === key.length;
       return 1 + length;
@@ -67,15 +66,6 @@ export class OrderedKeyCodec implements KeyCodec<Key> {
 
   decoder(): KeyDecoder<Key> {
     return new OrderedKeyDecoder();
-  }
-
-  #writeLong(text: string, target: Buffer): number {
-    if (text.length >= KEY_SIZE_MAX) return NO_ROOM;
-    if (this.#target !== target) {
-      this.#target = target;
-      this.#textRoom = new Uint8Array(target.buffer, target.byteOffset + 1, KEY_SIZE_MAX - 1);
-    }
-    return writeLongText(text, this.#textRoom);
   }
 }
 

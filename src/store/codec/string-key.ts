@@ -1,31 +1,19 @@
 /** The key encoding "string": text as its UTF-8 bytes, in the order of code points. */
-import { Buffer } from "node:buffer";
-import { KEY_SIZE_MAX } from "../format/limits.ts";
+import type { Buffer } from "node:buffer";
 import { describeValue } from "./describe.ts";
 import { type KeyCodec, type KeyDecoder, keySizeError, keyTypeError } from "./key.ts";
+import { KeyTextWriter } from "./key-text.ts";
 import { PrefixedTexts } from "./prefixed-texts.ts";
-import {
-  LONE_SURROGATE,
-  NO_ROOM,
-  readText,
-  readUnknownText,
-  TEXT_LOOP_MAX,
-  writeLongText,
-  writeShortText,
-} from "./text.ts";
-
-const NOTHING = Buffer.alloc(0);
+import { LONE_SURROGATE, NO_ROOM, readText, readUnknownText } from "./text.ts";
 
 export class StringKeyCodec implements KeyCodec<string> {
   readonly name = "string";
   ascii = false;
-  #target: Buffer = NOTHING;
-  /** The target up to the largest key: made once for a target. */
-  #room: Uint8Array = NOTHING;
+  readonly #text = new KeyTextWriter(0);
 
   encode(key: string, target: Buffer): number {
     if (typeof key !== "string") throw keyTypeError("a string", describeValue(key));
-    const length = key.length <= TEXT_LOOP_MAX ? writeShortText(key, target, 0) : this.#writeLong(key, target);
+    const length = this.#text.write(key, target);
     if (length === LONE_SURROGATE) throw keyTypeError("well-formed text", "a string with a lone surrogate");
     if (length === NO_ROOM) throw keySizeError();
     this.ascii = length === key.length;
@@ -57,15 +45,6 @@ export class StringKeyCodec implements KeyCodec<string> {
 
   decoder(): KeyDecoder<string> {
     return new StringKeyDecoder();
-  }
-
-  #writeLong(text: string, target: Buffer): number {
-    if (text.length > KEY_SIZE_MAX) return NO_ROOM;
-    if (this.#target !== target) {
-      this.#target = target;
-      this.#room = new Uint8Array(target.buffer, target.byteOffset, KEY_SIZE_MAX);
-    }
-    return writeLongText(text, this.#room);
   }
 }
 

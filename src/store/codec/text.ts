@@ -6,7 +6,7 @@
  * `utf8Slice` reads all else. Lone surrogates have no UTF-8 form and are refused; ASCII text pays nothing for that check,
  * since text is ASCII exactly when it has as many bytes as characters.
  */
-import { type Buffer, constants } from "node:buffer";
+import { Buffer, constants } from "node:buffer";
 import { CorruptionError } from "../../errors.ts";
 
 /** Methods every Buffer has and @types/node does not declare. They skip the argument juggling of `toString`. */
@@ -15,6 +15,9 @@ interface TextMethods {
   utf8Slice(start: number, end: number): string;
   utf8Write(text: string, at: number, size: number): number;
 }
+
+/** Looked up once: V8 calls a function it knows directly, and looks up one of a Buffer, whose prototype is large, each time. */
+const { latin1Slice, utf8Slice, utf8Write } = Buffer.prototype as Buffer & TextMethods;
 
 /** In Node.js since version 20, declared only by later TypeScript libraries than ours. */
 interface WellFormed {
@@ -45,12 +48,29 @@ export function isWellFormed(text: string): boolean {
 }
 
 /**
- * Writes a text of few characters and returns the bytes written, or `LONE_SURROGATE`.
+ * Writes the text up to the last whole group of four ASCII characters, or to the first group that is not, and returns
+ * how many characters that are: `writeShortText` goes on. Four bytes in one store cost little more than one.
+ */
+export function writeAsciiGroups(text: string, target: DataView, at: number): number {
+  const end = text.length & ~3;
+  for (let index = 0; index < end; index += 4) {
+    const a = text.charCodeAt(index);
+    const b = text.charCodeAt(index + 1);
+    const c = text.charCodeAt(index + 2);
+    const d = text.charCodeAt(index + 3);
+    if ((a | b | c | d) >= 0x80) return index;
+    target.setInt32(at + index, a | (b << 8) | (c << 16) | (d << 24), true);
+  }
+  return end;
+}
+
+/**
+ * Writes a text of few characters and returns the bytes written, or `LONE_SURROGATE`. The first `written` are there already.
  * `target` must have room for `UTF8_BYTES_MAX` bytes a character.
  */
-export function writeShortText(text: string, target: Uint8Array, at: number): number {
+export function writeShortText(text: string, target: Uint8Array, at: number, written = 0): number {
   const length = text.length;
-  for (let index = 0; index < length; index++) {
+  for (let index = written; index < length; index++) {
     const unit = text.charCodeAt(index);
     if (unit >= 0x80) return writeUnits(text, index, target, at);
     target[at + index] = unit;
@@ -98,7 +118,7 @@ export function writeText(text: string, target: Buffer, at: number, room: number
   const length = text.length;
   if (length <= TEXT_LOOP_MAX && length * UTF8_BYTES_MAX <= room) return writeShortText(text, target, at);
   if (length > room) return NO_ROOM;
-  const written = (target as Buffer & TextMethods).utf8Write(text, at, room);
+  const written = utf8Write.call(target, text, at, room);
   if (written === length) return written;
   if (!isWellFormed(text)) return LONE_SURROGATE;
   // A write that ran out of room is short by at most three bytes: only then is it worth counting.
@@ -121,7 +141,7 @@ export function utf8Length(text: string): number {
 export function readText(bytes: Buffer, at: number, length: number, ascii: boolean): string {
   if (ascii) return readAscii(bytes, at, length);
   if (length > TEXT_LENGTH_MAX) refuseLength(length);
-  return (bytes as Buffer & TextMethods).utf8Slice(at, at + length);
+  return utf8Slice.call(bytes, at, at + length);
 }
 
 /** Reads text of which nothing is known. While it is short, looking whether it is ASCII costs less than `utf8Slice`. */
@@ -135,7 +155,7 @@ export function readUnknownText(bytes: Buffer, at: number, length: number): stri
 export function readAscii(bytes: Buffer, at: number, length: number): string {
   if (length <= SHORT_TEXT_MAX) return readShortAscii(bytes, at, length);
   if (length > TEXT_LENGTH_MAX) refuseLength(length);
-  return (bytes as Buffer & TextMethods).latin1Slice(at, at + length);
+  return latin1Slice.call(bytes, at, at + length);
 }
 
 function refuseLength(length: number): never {

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { StoreError } from "../../errors.ts";
 import { VALUE_SIZE_MAX } from "../format/limits.ts";
 import type { CustomValueCodec, ValueEncoding } from "./encodings.ts";
-import { TEXT_LOOP_MAX, UTF8_BYTES_MAX, writeLongText, writeShortText } from "./text.ts";
+import { TEXT_LOOP_MAX, UTF8_BYTES_MAX, writeAsciiGroups, writeLongText, writeShortText } from "./text.ts";
 
 export type { CustomValueCodec, ValueEncoding };
 
@@ -56,6 +56,7 @@ export class TextScratch {
   /** Where the text last written begins. */
   bytes = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
   #kept = this.bytes;
+  #view = viewOf(this.#kept);
   /** Views of the start of `#kept`, by their length. */
   readonly #views: (Uint8Array | undefined)[] = new Array(VIEW_LENGTH_MAX + 1);
 
@@ -63,7 +64,7 @@ export class TextScratch {
   write(text: string): number {
     if (text.length <= TEXT_LOOP_MAX) {
       this.bytes = this.#kept;
-      return writeShortText(text, this.#kept, 0);
+      return writeShortText(text, this.#kept, 0, writeAsciiGroups(text, this.#view, 0));
     }
     this.#makeRoom(text);
     return writeLongText(text, this.bytes);
@@ -84,15 +85,21 @@ export class TextScratch {
   }
 
   release(): void {
-    if (this.#kept.length > SCRATCH_SIZE) this.#kept = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+    if (this.#kept.length > SCRATCH_SIZE) this.#keep(SCRATCH_SIZE);
     this.bytes = this.#kept;
+  }
+
+  #keep(size: number): void {
+    this.#kept = Buffer.allocUnsafeSlow(size);
+    this.#view = viewOf(this.#kept);
   }
 
   #makeRoom(text: string): void {
     this.bytes = this.#kept;
     if (text.length * UTF8_BYTES_MAX <= this.#kept.length) return;
     if (text.length * UTF8_BYTES_MAX <= SCRATCH_SIZE_MAX) {
-      this.bytes = this.#kept = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(text.length * UTF8_BYTES_MAX)));
+      this.#keep(2 ** Math.ceil(Math.log2(text.length * UTF8_BYTES_MAX)));
+      this.bytes = this.#kept;
       return;
     }
     // Counting costs a pass over the text, and saves allocating three times what most texts need.
@@ -102,4 +109,8 @@ export class TextScratch {
     }
     this.bytes = Buffer.allocUnsafeSlow(size);
   }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -72,7 +72,10 @@ export function initPage(
 
 /** A u64 field read as a number. A value of 2^53 or more loses bits: who reads unchecked bytes must refuse it. */
 export function getUint53(view: DataView, at: number): number {
-  return view.getUint32(at + 4, true) * TWO_32 + view.getUint32(at, true);
+  const high = view.getUint32(at + 4, true);
+  const low = view.getUint32(at, true);
+  // To V8 the sum is a double, which is slower to reckon with, and small numbers need not be.
+  return high === 0 ? low : high * TWO_32 + low;
 }
 
 export function setUint53(view: DataView, at: number, value: number): void {

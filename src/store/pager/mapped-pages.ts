@@ -9,7 +9,7 @@
  */
 import { CorruptionError } from "../../errors.ts";
 import type { Layout } from "../format/meta.ts";
-import type { Pages, Window } from "./pages.ts";
+import { type Pages, pageGeometry, type Window } from "./pages.ts";
 import type { StoreFile } from "./storage.ts";
 import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 
@@ -33,12 +33,13 @@ export class MappedPages implements Pages {
   constructor(file: StoreFile, layout: Layout, writable: boolean) {
     this.#file = file;
     this.#writable = writable;
-    this.pageSize = layout.pageSize;
-    this.pageShift = Math.log2(layout.pageSize);
-    this.pageEnd = layout.pageSize;
-    this.runBoundaryLog2 = layout.runBoundaryLog2;
-    this.windowShift = layout.runBoundaryLog2 - this.pageShift;
-    this.windowMask = 2 ** this.windowShift - 1;
+    const geometry = pageGeometry(layout.pageSize, layout.runBoundaryLog2);
+    this.pageSize = geometry.pageSize;
+    this.pageShift = geometry.pageShift;
+    this.windowShift = geometry.windowShift;
+    this.windowMask = geometry.windowMask;
+    this.pageEnd = geometry.pageEnd;
+    this.runBoundaryLog2 = geometry.runBoundaryLog2;
     this.faults = file.faults;
   }
 

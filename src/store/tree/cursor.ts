@@ -6,7 +6,7 @@
  *
  * Consumers that want speed do not call `next` for every entry: they loop over the slots of the leaf in hand (`slot` up
  * to `count - 1`, or down to 0) and call `nextLeaf` or `previousLeaf` at its end. Headers are checked on the way;
- * whoever decodes a slot calls `checkCell` first, or `locate` for its value.
+ * whoever decodes slots calls `checkCell` or `checkCells` first, or `locate` for a value.
  */
 import { assert, CorruptionError } from "../../errors.ts";
 import { branchChild } from "../format/branch.ts";
@@ -182,15 +182,21 @@ export class Cursor {
     let page = this.#root;
     if (page === 0) return false;
     const pages = this.#open();
+    const { pageCount, number } = this.#bounds;
     for (let level = this.#level; level > 0; level--) {
-      const at = this.#enterBranch(pages, page, level);
+      checkPageNumber(page, pageCount);
       const view = pages.windows[page >>> pages.windowShift].view;
-      const slot = searchBranch(view, at, pages.pageEnd, key);
+      const at = (page & pages.windowMask) << pages.pageShift;
+      const slot = searchBranch(view, at, page, level, number, pages.pageEnd, key);
+      this.#pathPage[level] = page;
       this.#pathSlot[level] = slot;
       page = branchChild(view, at, slot);
     }
-    this.#enterLeaf(pages, page);
-    this.slot = searchLeaf(this.window.view, this.at, pages.pageEnd, key);
+    checkPageNumber(page, pageCount);
+    const window = pages.windows[page >>> pages.windowShift];
+    const at = (page & pages.windowMask) << pages.pageShift;
+    this.slot = searchLeaf(window.view, at, page, number, pages.pageEnd, key);
+    this.#seat(window, page, at);
     return true;
   }
 
@@ -242,6 +248,11 @@ export class Cursor {
     const window = pages.windows[page >>> pages.windowShift];
     const at = (page & pages.windowMask) << pages.pageShift;
     checkLeaf(window.view, at, page, bounds.number, pages.pageEnd);
+    this.#seat(window, page, at);
+  }
+
+  /** Takes a checked leaf in hand. */
+  #seat(window: Window, page: number, at: number): void {
     this.window = window;
     this.page = page;
     this.at = at;

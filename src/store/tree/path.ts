@@ -83,19 +83,23 @@ export class TreePath {
   /** Goes down to the leaf where a key belongs. Returns what `searchLeaf` says. The tree is not empty. */
   descend(key: KeyBuffer): number {
     const pageEnd = this.pages.pageEnd;
+    const { pageCount, number } = this.writer;
     let page = this.root;
     this.settled = false;
     for (let level = this.level; level > 0; level--) {
-      this.enter(page, level);
+      checkPageNumber(page, pageCount);
       const view = this.windowOf(page).view;
       const at = this.atOf(page);
-      const slot = searchBranch(view, at, pageEnd, key);
+      const slot = searchBranch(view, at, page, level, number, pageEnd, key);
+      this.page[level] = page;
       this.slot[level] = slot;
       page = branchChild(view, at, slot);
     }
-    this.enter(page, 0);
+    checkPageNumber(page, pageCount);
+    const slot = searchLeaf(this.windowOf(page).view, this.atOf(page), page, number, pageEnd, key);
+    this.page[0] = page;
     this.settled = true;
-    return searchLeaf(this.windowOf(page).view, this.atOf(page), pageEnd, key);
+    return slot;
   }
 
   /** Checks a page and puts it on the path. */

@@ -34,8 +34,19 @@ const LEAF_LINEAR = 32;
 /** The same in a branch. */
 const BRANCH_LINEAR = 16;
 
-/** The slot of the key in a checked leaf, or `~slot` of the first greater entry (`~count` if there is none). */
-export function searchLeaf(view: DataView, at: number, pageEnd: number, key: KeyBuffer): number {
+/**
+ * The slot of the key in a leaf, or `~slot` of the first greater entry (`~count` if there is none). The header is checked
+ * first, as by `checkLeaf`.
+ */
+export function searchLeaf(
+  view: DataView,
+  at: number,
+  page: number,
+  number: number,
+  pageEnd: number,
+  key: KeyBuffer,
+): number {
+  checkLeaf(view, at, page, number, pageEnd);
   const count = view.getUint16(at + TREE_ENTRY_COUNT, true);
   const prefix = view.getUint16(at + TREE_PREFIX_LENGTH, true);
   if (prefix !== 0) {
@@ -115,8 +126,20 @@ function compareEntry(
   return compareSuffix(view, at + offset + LEAF_CELL_SUFFIX, length, key.view, prefix, key.length - prefix);
 }
 
-/** The slot of a checked branch whose child holds the key: the last one with a separator not above it. */
-export function searchBranch(view: DataView, at: number, pageEnd: number, key: KeyBuffer): number {
+/**
+ * The slot of a branch whose child holds the key: the last one with a separator not above it. The header is checked
+ * first, as by `checkBranch`.
+ */
+export function searchBranch(
+  view: DataView,
+  at: number,
+  page: number,
+  level: number,
+  number: number,
+  pageEnd: number,
+  key: KeyBuffer,
+): number {
+  checkBranch(view, at, page, level, number, pageEnd);
   const count = view.getUint16(at + TREE_ENTRY_COUNT, true);
   const prefix = view.getUint16(at + TREE_PREFIX_LENGTH, true);
   if (prefix !== 0) {
@@ -206,20 +229,21 @@ export class Finder {
     const pageEnd = pages.pageEnd;
     const pageCount = bounds.pageCount;
     const number = bounds.number;
-    let page = root;
+    // With its sign, since V8 would carry a u32 from level to level as a double.
+    let child = root | 0;
     for (let below = level; below > 0; below--) {
+      const page = child >>> 0;
       checkPageNumber(page, pageCount);
       const view = windows[page >>> windowShift].view;
       const at = (page & windowMask) << pageShift;
-      checkBranch(view, at, page, below, number, pageEnd);
-      const slot = searchBranch(view, at, pageEnd, key);
-      page = view.getUint32(at + TREE_SLOTS + slot * BRANCH_SLOT_SIZE + BRANCH_SLOT_CHILD, true);
+      const slot = searchBranch(view, at, page, below, number, pageEnd, key);
+      child = view.getInt32(at + TREE_SLOTS + slot * BRANCH_SLOT_SIZE + BRANCH_SLOT_CHILD, true);
     }
+    const page = child >>> 0;
     checkPageNumber(page, pageCount);
     const window = windows[page >>> windowShift];
     const at = (page & windowMask) << pageShift;
-    checkLeaf(window.view, at, page, number, pageEnd);
-    const slot = searchLeaf(window.view, at, pageEnd, key);
+    const slot = searchLeaf(window.view, at, page, number, pageEnd, key);
     if (slot < 0) return false;
     this.window = window;
     this.page = page;

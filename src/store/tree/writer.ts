@@ -178,7 +178,7 @@ export class TreeWriter {
     const pageEnd = path.pages.pageEnd;
     const prefix = prefixLength(view, at);
     if (prefix !== 0 && comparePrefix(view, at + pageEnd - prefix, prefix, key) !== 0) return ELSEWHERE;
-    const slot = searchLeaf(view, at, pageEnd, key);
+    const slot = searchLeaf(view, at, page, path.writer.number, pageEnd, key);
     if (slot === ~0 && !path.onLeftEdge(0)) return ELSEWHERE;
     if (slot === ~entryCount(view, at) && !path.onRightEdge(0)) return ELSEWHERE;
     return slot;
