@@ -11,6 +11,7 @@ import type { Value } from "./peers.ts";
 import type { EntrySet } from "./sets.ts";
 
 const WINDOW_SIZE = 2 ** 30;
+const PAGE_SIZE = 4096;
 const WARMUP_COMMITS = 1000;
 const US_PER_MS = 1000;
 
@@ -93,7 +94,8 @@ class BareFile {
     storage.createFile(path, 0o600, size, []);
     this.#file = storage.openFile(path, "readwrite");
     const window = this.#file.mapWindow(0, WINDOW_SIZE, true);
-    this.#file.prepare(window, 0, Math.min(size, WINDOW_SIZE));
+    // One by one: Linux would keep many that were written at once as one large page, and flush all of it for one of them.
+    for (let at = 0; at < Math.min(size, WINDOW_SIZE); at += PAGE_SIZE) this.#file.prepare(window, at, PAGE_SIZE);
     this.#file.flush();
     this.#bytes = window.bytes;
   }

@@ -21,12 +21,10 @@ const char* stepName(CommitStep step) {
 
 }  // namespace
 
-Napi::Value outcomeObject(Napi::Env env, const CommitOutcome& outcome, const std::string& path) {
+Napi::Value outcomeValue(Napi::Env env, const CommitOutcome& outcome, const std::string& path) {
+  // An object costs more than all else of a small commit on this side.
+  if (outcome.failed == CommitStep::none) return env.Null();
   Napi::Object object = Napi::Object::New(env);
-  if (outcome.failed == CommitStep::none) {
-    object.Set("result", "committed");
-    return object;
-  }
   object.Set("result", "failed");
   object.Set("step", stepName(outcome.failed));
   object.Set("poisoned", outcome.poisoned);

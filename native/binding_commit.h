@@ -10,6 +10,6 @@
 namespace foliodb {
 
 /** A NativeCommitOutcome of src/mapping/addon.ts. */
-Napi::Value outcomeObject(Napi::Env env, const CommitOutcome& outcome, const std::string& path);
+Napi::Value outcomeValue(Napi::Env env, const CommitOutcome& outcome, const std::string& path);
 
 }  // namespace foliodb

@@ -135,7 +135,7 @@ Napi::Value FileObject::commitSync(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   CommitPlan plan;
   if (!readPlan(env, arguments, &plan)) return Napi::Value();
-  return outcomeObject(env, runCommit(plan, *opening_), path_);
+  return outcomeValue(env, runCommit(plan, *opening_), path_);
 }
 
 void FileObject::commit(const Napi::CallbackInfo& info) {
@@ -169,7 +169,7 @@ Napi::Value FileObject::waitCommit(const Napi::CallbackInfo& info) {
     Napi::Error::New(env, "addon: no commit was started").ThrowAsJavaScriptException();
     return Napi::Value();
   }
-  return outcomeObject(env, job_->wait(), path_);
+  return outcomeValue(env, job_->wait(), path_);
 }
 
 }  // namespace foliodb

@@ -53,7 +53,7 @@ void onReport(napi_env rawEnv, napi_value, void*, void* raw) {
   endOperation(env, what->operation);
   if (ended->delivered) return;
   if (ended->job != nullptr) {
-    ended->callback.Call({outcomeObject(env, ended->job->wait(), kNoPath)});
+    ended->callback.Call({outcomeValue(env, ended->job->wait(), kNoPath)});
     return;
   }
   const Napi::Value error = what->status.ok() ? env.Undefined() : statusError(env, what->status, kNoPath);

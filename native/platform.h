@@ -117,6 +117,8 @@ Status residentCount(const File& file, uint64_t at, uint64_t length, uint64_t* c
 Status residency(void* base, size_t length, unsigned char* pages);
 /** Makes the aligned range ready for stores, as if each page had been stored to; an error instead of a signal. */
 Status populate(void* base, size_t length);
+/** Takes pages of a shared mapping of a file out of this process' page table. Nothing is lost: a touch brings them back. */
+void depopulate(void* base, size_t length);
 
 /** Byte-range locks that belong to one opening of a file. `start` is relative to 2^62, beyond the end of every file. */
 enum class LockMode { shared, exclusive };

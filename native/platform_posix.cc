@@ -211,6 +211,14 @@ Status populate(void* base, size_t length) {
 #endif
 }
 
+void depopulate(void* base, size_t length) {
+#if defined(__linux__)
+  ::madvise(base, length, MADV_DONTNEED);
+#else
+  (void)base, (void)length;
+#endif
+}
+
 Status bootId(uint8_t id[16]) {
   char text[64] = "";
 #if defined(__APPLE__)

@@ -31,13 +31,26 @@ View::~View() {
 
 namespace {
 
-constexpr size_t kZerosSize = 64 * 1024;
+/**
+ * Linux keeps what one write brings as one large page of its cache, and a store through a mapping makes all of that dirty:
+ * a later commit of one page would write the whole of it. Small transactions therefore write page by page; to the large,
+ * where that would cost more than all else, four at once are a compromise (a commit of four scattered pages took
+ * 146 us in pages of 4 KiB, 231 in those of 16, 257 in those of 64; making a page of a bulk load ready and flushing it
+ * 9.9 us, 4.9 and 3.3).
+ */
+constexpr size_t kZerosSize = 16 * 1024;
+constexpr size_t kPieceSize = 4 * 1024;
+constexpr size_t kSmallSize = 16 * kPieceSize;
 alignas(4096) const uint8_t kZeros[kZerosSize] = {};
 
 Status writeZeros(const platform::File& file, uint64_t at, size_t length) {
-  for (size_t done = 0; done < length; done += kZerosSize) {
-    const Status status = platform::writeAt(file, at + done, kZeros, std::min(kZerosSize, length - done));
+  const size_t size = length <= kSmallSize ? kPieceSize : kZerosSize;
+  // Pieces end where their multiples are, for a large page of the cache begins there.
+  for (size_t done = 0; done < length;) {
+    const size_t piece = std::min(size - static_cast<size_t>((at + done) % size), length - done);
+    const Status status = platform::writeAt(file, at + done, kZeros, piece);
     if (!status.ok()) return status;
+    done += piece;
   }
   return Status{};
 }

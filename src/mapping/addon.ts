@@ -28,21 +28,19 @@ export interface NativeCommitPlan {
   readonly unlockWriter: boolean;
 }
 
-/** How a commit job ended. */
-export type NativeCommitOutcome =
-  | { readonly result: "committed" }
-  | {
-      readonly result: "failed";
-      readonly step:
-        | "flush lock"
-        | "fault before flush 1"
-        | "flush 1"
-        | "fault before meta"
-        | "flush 2"
-        | "fault after flush 2";
-      readonly poisoned: boolean;
-      readonly cause: Error | undefined;
-    };
+/** How a commit job failed; null: it did not. */
+export type NativeCommitOutcome = null | {
+  readonly result: "failed";
+  readonly step:
+    | "flush lock"
+    | "fault before flush 1"
+    | "flush 1"
+    | "fault before meta"
+    | "flush 2"
+    | "fault after flush 2";
+  readonly poisoned: boolean;
+  readonly cause: Error | undefined;
+};
 
 /** One opening of a regular file. Lock starts are relative to 2^62. */
 export interface NativeFile {

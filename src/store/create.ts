@@ -9,7 +9,8 @@ import { groupPages, MAP_BITS, MAP_LEAF_USED } from "./format/map.ts";
 import { encodeMeta, type Layout, META_COPY, META_FIRST_AT, META_SECOND_AT, type Snapshot } from "./format/meta.ts";
 import { initPage, PAGE_CHECKSUM, PAGE_TYPE_MAP_LEAF } from "./format/page.ts";
 import type { CheckedOptions } from "./options.ts";
-import { type Pages, type PageWriter, pageGeometry, type Window } from "./pager/pages.ts";
+import { MappedPages } from "./pager/mapped-pages.ts";
+import { type Pages, type PageWriter, Window } from "./pager/pages.ts";
 import type { Storage } from "./pager/storage.ts";
 import { storeError } from "./pager/system-errors.ts";
 import { KeyBuffer } from "./tree/key.ts";
@@ -18,6 +19,12 @@ import { TreeWriter } from "./tree/writer.ts";
 /** The number of the snapshot a store is created with. */
 const FIRST_NUMBER = 1;
 
+/**
+ * Bytes written at once: a page of memory. Linux keeps what one write brings as one large page of its cache, and a store
+ * through a mapping makes all of that dirty: a commit of one page would write half a megabyte.
+ */
+const WRITE_SIZE = 4096;
+
 /** What the catalog calls a value encoding. */
 export function valueEncodingName(encoding: string | { readonly name: string }): string {
   return typeof encoding === "string" ? encoding : customEncodingName(encoding.name);
@@ -25,20 +32,21 @@ export function valueEncodingName(encoding: string | { readonly name: string }):
 
 /** Creates the file. False: there is one already. @throws StoreError NOT_FOUND, NO_PERMISSION, DISK_FULL, IO */
 export function createStore<V>(storage: Storage, path: string, options: CheckedOptions<V>): boolean {
-  const { bytes, used } = buildStore(storage, options);
+  const used = buildStore(storage, options);
   try {
-    // Pages that are free hold nothing; only what is used is written.
-    const content = used.map((page) => ({
-      at: page * options.pageSize,
-      bytes: bytes.subarray(page * options.pageSize, (page + 1) * options.pageSize),
-    }));
-    return storage.createFile(path, options.mode, bytes.length, content);
+    const size = Math.max(used.length, options.fileSizeMin);
+    const bytes = Buffer.concat([used], size);
+    const content = Array.from({ length: size / WRITE_SIZE }, (_, index) => {
+      return { at: index * WRITE_SIZE, bytes: bytes.subarray(index * WRITE_SIZE, (index + 1) * WRITE_SIZE) };
+    });
+    return storage.createFile(path, options.mode, size, content);
   } catch (error) {
     throw storeError(error, `creating ${path}`);
   }
 }
 
-function buildStore<V>(storage: Storage, options: CheckedOptions<V>): { bytes: Buffer; used: number[] } {
+/** The pages of a new store. */
+function buildStore<V>(storage: Storage, options: CheckedOptions<V>): Buffer {
   const { pageSize } = options;
   const metaPages = [META_FIRST_AT / pageSize, META_SECOND_AT / pageSize];
   const free = [1, 2, 3].filter((page) => !metaPages.includes(page));
@@ -52,7 +60,7 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): { bytes: B
   const pages = memoryPages(bytes, layout);
   const [catalogPage, mapPage] = free;
 
-  const writer = oneTimeWriter(pages, [catalogPage], pageCount);
+  const writer = new OneTimeWriter(pages, [catalogPage], pageCount);
   const catalog = new TreeWriter(writer, { root: 0, level: 0, entryCount: 0 });
   const key = new KeyBuffer();
   key.set(storeRecordKey(""));
@@ -92,31 +100,42 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): { bytes: B
     bytes.set(meta.bytes, at);
     bytes.set(meta.bytes, at + META_COPY);
   }
-  return { bytes, used: [...inUse, mapPage] };
+  return bytes;
 }
 
+/** Pages over bytes in memory: as a file that is there already, and of one window. */
 function memoryPages(bytes: Buffer, layout: Layout): Pages {
-  const window: Window = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), bytes };
-  return {
-    ...pageGeometry(layout.pageSize, layout.runBoundaryLog2),
-    windows: [window],
-    faults: new Int32Array(1),
-  };
+  const window = new Window(bytes);
+  const file = { faults: new Int32Array(1), size: () => bytes.length, mapWindow: () => window };
+  const pages = new MappedPages(file, layout, true);
+  pages.reach(bytes.length / layout.pageSize);
+  return pages;
 }
 
 /** Gives the pages it was made with, and no others. */
-function oneTimeWriter(pages: Pages, free: number[], pageCount: number): PageWriter {
-  const take = (): number => {
-    const page = free.shift();
+class OneTimeWriter implements PageWriter {
+  readonly pages: Pages;
+  readonly pageCount: number;
+  readonly number = FIRST_NUMBER;
+  readonly #free: number[];
+
+  constructor(pages: Pages, free: number[], pageCount: number) {
+    this.pages = pages;
+    this.pageCount = pageCount;
+    this.#free = free;
+  }
+
+  take(): number {
+    const page = this.#free.shift();
     assert(page !== undefined, "a page for each that is taken");
     return page;
-  };
-  return {
-    pages,
-    pageCount,
-    number: FIRST_NUMBER,
-    take,
-    takeRun: take,
-    giveUp: () => assert(false, "nothing is given up in a new store"),
-  };
+  }
+
+  takeRun(): number {
+    return this.take();
+  }
+
+  giveUp(): void {
+    assert(false, "nothing is given up in a new store");
+  }
 }

@@ -30,6 +30,7 @@ export interface StoreOptions<V = unknown> {
 export interface InternalOptions {
   readonly runBoundaryLog2?: number;
   readonly capacities?: Capacities;
+  readonly fileSizeMin?: number;
 }
 
 /** Options with nothing left open. */
@@ -44,6 +45,8 @@ export interface CheckedOptions<V> {
   readonly mode: number;
   readonly runBoundaryLog2: number;
   readonly capacities: Capacities;
+  /** Bytes of a new file at least. */
+  readonly fileSizeMin: number;
 }
 
 const KNOWN_OPTIONS: readonly string[] = [
@@ -57,6 +60,12 @@ const KNOWN_OPTIONS: readonly string[] = [
 ];
 const TIMEOUT_DEFAULT_MS = 10_000;
 const MODE_DEFAULT = 0o666;
+/**
+ * A new file is written and not only allocated: the first store into a block that was never written takes several times as
+ * long as into one that was, and so does its flush, which changes the file's map of blocks too. So the first transactions
+ * of a store, which are small, do not pay for what its creation can.
+ */
+const FILE_SIZE_MIN_DEFAULT = 512 * 1024;
 
 /** @throws StoreError OPTION */
 export function checkOptions<V>(path: string, options: StoreOptions<V>, internal: InternalOptions): CheckedOptions<V> {
@@ -92,6 +101,7 @@ export function checkOptions<V>(path: string, options: StoreOptions<V>, internal
     mode,
     runBoundaryLog2: internal.runBoundaryLog2 ?? RUN_BOUNDARY_LOG2_DEFAULT,
     capacities: internal.capacities ?? CAPACITIES_DEFAULT,
+    fileSizeMin: internal.fileSizeMin ?? FILE_SIZE_MIN_DEFAULT,
   };
 }
 

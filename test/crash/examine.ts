@@ -17,7 +17,7 @@ import type { History } from "./history.ts";
 export const STORE_PATH = "/store";
 export const OPTIONS = { keyEncoding: "string", valueEncoding: "string" } as const;
 /** Small windows, and a small coordination file, which every image builds anew. */
-export const INTERNAL = { runBoundaryLog2: 17, capacities: { slots: 16, live: 16, owners: 8 } };
+export const INTERNAL = { runBoundaryLog2: 17, fileSizeMin: 0, capacities: { slots: 16, live: 16, owners: 8 } };
 
 export type TextStore = Store<string, string>;
 

@@ -19,7 +19,7 @@ describe("a store in real files does what a sorted map does", () => {
     const path = join(tempFolderInMemory(), "model.folio");
     const { runBoundaryLog2 } = kind;
     const trial = new Trial(kind, dice, (options) => ({
-      store: openWhole<Key, unknown>(addonStorage(), path, options, { runBoundaryLog2 }),
+      store: openWhole<Key, unknown>(addonStorage(), path, options, { runBoundaryLog2, fileSizeMin: 0 }),
       kill: undefined,
     }));
     await trial.run(OPERATIONS_PER_KIND);

@@ -19,6 +19,7 @@ function onMachine(seed: number, kind: Kind): Sit {
     const process = machine.process();
     const store = openWhole<Key, unknown>(process, "/store", options, {
       runBoundaryLog2: kind.runBoundaryLog2,
+      fileSizeMin: 0,
       capacities,
     });
     return {

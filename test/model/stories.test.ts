@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Machine } from "../recorder/machine.ts";
 import { openWhole } from "../support/whole.ts";
 
-const INTERNAL = { runBoundaryLog2: 17, capacities: { slots: 64, live: 64, owners: 16 } };
+const INTERNAL = { runBoundaryLog2: 17, fileSizeMin: 0, capacities: { slots: 64, live: 64, owners: 16 } };
 
 function freshStore(): ReturnType<typeof openWhole<number, string>> {
   const machine = new Machine({ seed: 1, record: false });

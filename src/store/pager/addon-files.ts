@@ -6,7 +6,7 @@ import { assert, SystemError } from "../../errors.ts";
 import type { NativeFile } from "../../mapping/addon.ts";
 import { COORDINATION_DURABLE, COORDINATION_NEWEST, COORDINATION_POISON } from "../format/coordination.ts";
 import { LOCK_WRITER } from "../format/locks.ts";
-import type { Window } from "./pages.ts";
+import { Window } from "./pages.ts";
 import type {
   CommitOutcome,
   CommitPlan,
@@ -51,23 +51,14 @@ class AddonLocks implements Lockable {
   }
 }
 
-class AddonWindow implements Window {
-  readonly view: DataView;
-  readonly bytes: Buffer;
-  readonly index: number;
-
-  constructor(memory: ArrayBuffer, index: number) {
-    this.view = new DataView(memory);
-    this.bytes = Buffer.from(memory);
-    this.index = index;
-  }
-}
+const COMMITTED: CommitOutcome = { result: "committed" };
 
 export class AddonStoreFile extends AddonLocks implements StoreFile {
   readonly path: string;
   readonly writable: boolean;
   readonly faults: Int32Array;
-  readonly #windows: (AddonWindow | undefined)[] = [];
+  /** The newest view of each window that was mapped. */
+  readonly #windows: (Window | undefined)[] = [];
   /** The newest asynchronous commit, until its outcome is known. */
   #run: AddonCommitRun | undefined;
   /** Whether a wait was begun that has neither ended nor been cancelled. */
@@ -104,14 +95,15 @@ export class AddonStoreFile extends AddonLocks implements StoreFile {
   mapWindow(index: number, windowSize: number, writable: boolean, length: number = windowSize): Window {
     const mapped = this.#windows[index];
     if (mapped !== undefined && mapped.bytes.length >= length) return mapped;
-    const window = new AddonWindow(this.native.map(index, windowSize, writable, length), index);
+    const window = new Window(Buffer.from(this.native.map(index, windowSize, writable, length)));
     this.#windows[index] = window;
     return window;
   }
 
   prepare(window: Window, at: number, length: number): void {
-    assert(window instanceof AddonWindow, "a window of this storage");
-    this.native.prepare(window.index, at, length);
+    const index = this.#windows.indexOf(window);
+    assert(index >= 0, "a window of this file");
+    this.native.prepare(index, at, length);
   }
 
   flush(): void {
@@ -129,7 +121,7 @@ export class AddonStoreFile extends AddonLocks implements StoreFile {
 
   commitSync(plan: CommitPlan): CommitOutcome {
     this.#run?.wait();
-    return this.native.commitSync(plan);
+    return this.native.commitSync(plan) ?? COMMITTED;
   }
 
   commit(plan: CommitPlan): CommitRun {
@@ -203,14 +195,14 @@ class AddonCommitRun implements CommitRun {
     });
     // Not inside the promise's executor: a job that can't be started is this call's exception, not a promise's.
     native.commit(plan, (outcome) => {
-      this.#outcome ??= outcome;
+      this.#outcome ??= outcome ?? COMMITTED;
       settle(this.#outcome);
     });
   }
 
   wait(): CommitOutcome {
     // Before the next job is started somebody has waited for this one, so that "the last job" is this one.
-    this.#outcome ??= this.#native.waitCommit();
+    this.#outcome ??= this.#native.waitCommit() ?? COMMITTED;
     return this.#outcome;
   }
 }

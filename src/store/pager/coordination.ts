@@ -250,8 +250,11 @@ export class Coordination {
     return found;
   }
 
-  /** Adds a record, or returns the index of the one that is there already. @throws StoreError LIVE_LIST_FULL */
-  addRecord(meta: UncheckedMeta): number {
+  /**
+   * Adds a record, or returns the index of the one that is there already. `snapshot` is what it holds, if that is known: it
+   * need not be parsed then. @throws StoreError LIVE_LIST_FULL
+   */
+  addRecord(meta: UncheckedMeta, snapshot?: Snapshot): number {
     let free = -1;
     for (let index = 0; index < this.capacities.live; index++) {
       if (this.#words[this.#liveWord(index)] === 0) {
@@ -269,6 +272,7 @@ export class Coordination {
       );
     }
     this.#bytes.set(meta.bytes, this.#liveAt + free * LIVE_SIZE + LIVE_RECORD);
+    if (snapshot !== undefined) this.#parsed[free] = { index: free, meta, snapshot };
     Atomics.store(this.#words, this.#liveWord(free), 1);
     if (free >= this.#words[COORDINATION_LIVE_END >> 2])
       Atomics.store(this.#words, COORDINATION_LIVE_END >> 2, free + 1);

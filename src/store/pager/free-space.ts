@@ -118,7 +118,7 @@ export class FreeSpace {
   changed(): Map<number, GroupBits> {
     const changed = new Map<number, GroupBits>();
     for (const [group, { before, working }] of this.#groups) {
-      if (before !== undefined && working !== undefined && !isSame(working, before)) changed.set(group, working);
+      if (before !== undefined && working !== undefined && !haveSameBits(working, before)) changed.set(group, working);
     }
     return changed;
   }
@@ -315,7 +315,12 @@ export class FreeSpace {
 
 // Loops, for a callback for each of a thousand words costs as much as the rest of a small commit.
 
-function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+function haveSameBits(a: GroupBits, b: GroupBits): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

@@ -16,6 +16,9 @@ import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 /** The first view of a window has at least so many bytes. */
 const VIEW_SIZE_MIN = 2 ** 24;
 
+/** What pages need of a file. */
+type WindowSource = Pick<StoreFile, "faults" | "size" | "mapWindow">;
+
 export class MappedPages implements Pages {
   readonly pageSize: number;
   readonly pageShift: number;
@@ -25,12 +28,12 @@ export class MappedPages implements Pages {
   readonly runBoundaryLog2: number;
   readonly windows: Window[] = [];
   readonly faults: Int32Array;
-  readonly #file: StoreFile;
+  readonly #file: WindowSource;
   readonly #writable: boolean;
   /** Pages the file is known to be long enough for. */
   #pageCountSeen = 0;
 
-  constructor(file: StoreFile, layout: Layout, writable: boolean) {
+  constructor(file: WindowSource, layout: Layout, writable: boolean) {
     this.#file = file;
     this.#writable = writable;
     const geometry = pageGeometry(layout.pageSize, layout.runBoundaryLog2);

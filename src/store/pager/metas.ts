@@ -112,6 +112,17 @@ export function readMetas(read: ReadRecord, checksum: Checksum, toWrite: boolean
   return { layout, newer: { ...newer, record: newer.record }, newest, older, previous };
 }
 
+/** The meta pages after a commit, which stores its record in the older. */
+export function metasAfter(before: Metas, record: UncheckedMeta, snapshot: Snapshot): Metas {
+  return {
+    layout: before.layout,
+    newer: { at: before.older.at, record, clean: true },
+    newest: snapshot,
+    older: before.newer,
+    previous: before.newest,
+  };
+}
+
 /** The error for a file in whose meta pages no record is whole. */
 function nothingWhole(read: ReadRecord): Error {
   const places = [META_FIRST_AT, META_FIRST_AT + META_COPY, META_SECOND_AT, META_SECOND_AT + META_COPY];

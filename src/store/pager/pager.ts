@@ -14,7 +14,7 @@ import type { Coordination } from "./coordination.ts";
 import { FreeSpace } from "./free-space.ts";
 import { readLiveSet } from "./live-set.ts";
 import type { MappedPages } from "./mapped-pages.ts";
-import { areStill, type Metas, readMapped, readMetas } from "./metas.ts";
+import { areStill, type Metas, metasAfter, readMapped, readMetas } from "./metas.ts";
 import { type OpenOptions, openFile } from "./opening.ts";
 import { LockPins, Readers, SlotPins } from "./readers.ts";
 import { commitError, metasAreClean, retireOlder, settle } from "./settle.ts";
@@ -242,8 +242,10 @@ export class Pager {
     const { snapshot, runs } = transaction.finish(catalog, userVersion, commitId);
     const meta = encodeMeta(this.layout, snapshot, this.#storage.crc32c);
     transaction.checkFaults();
-    const publishIndex = coordination.addRecord(meta);
+    const publishIndex = coordination.addRecord(meta, snapshot);
     this.#storage.hook?.("write: pages written");
+    // What the meta pages hold after the commit need not be parsed then, if they do hold it.
+    this.#parsed = metasAfter(metas, meta, snapshot);
     return {
       pageSize: this.pages.pageSize,
       runs,

@@ -7,11 +7,19 @@
  */
 import type { Buffer } from "node:buffer";
 
-/** One mapped range of the file. Reads and stores go straight to the file's memory; after close every access throws. */
-export interface Window {
+/**
+ * One mapped range of the file. Reads and stores go straight to the file's memory; after close every access throws.
+ * Pages that are built in memory lie in one as well: the code that reads and writes pages meets one kind of object only.
+ */
+export class Window {
   readonly view: DataView;
   /** The same memory as bytes. A Buffer, for its text methods; never handed to users. */
   readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.bytes = bytes;
+  }
 }
 
 /** How page numbers become places. */

@@ -240,12 +240,16 @@ function writeMapLeaf(
   used: number,
   number: number,
 ): number {
-  const { view } = pages.windows[page >>> pages.windowShift];
+  const { view, bytes } = pages.windows[page >>> pages.windowShift];
   const at = (page & pages.windowMask) << pages.pageShift;
   initPage(view, at, page, PAGE_TYPE_MAP_LEAF, 0, number);
   view.setUint32(at + MAP_FIRST_GROUP, group, true);
   view.setUint32(at + MAP_LEAF_USED, used, true);
-  for (let i = 0; i < bits.length; i++) view.setUint32(at + MAP_BITS + i * 4, bits[i], true);
+  // Of a small store almost all bits are zero.
+  let words = bits.length | 0;
+  while (words > 0 && bits[words - 1] === 0) words--;
+  for (let i = 0; i < words; i++) view.setUint32(at + MAP_BITS + i * 4, bits[i], true);
+  bytes.fill(0, at + MAP_BITS + words * 4, at + MAP_BITS + bits.length * 4);
   return page;
 }
 

@@ -26,7 +26,7 @@ import {
   TREE_SLOTS,
   treeFlags,
 } from "../format/tree-page.ts";
-import type { Pages, PageWriter, Window } from "../pager/pages.ts";
+import { type Pages, type PageWriter, Window } from "../pager/pages.ts";
 import { BranchBuilder, loadSeparator } from "./branch-build.ts";
 import { checkBranch, checkLeaf, checkPageNumber } from "./checks.ts";
 import { copyBytes, KeyBuffer, sharedPrefix } from "./key.ts";
@@ -66,8 +66,7 @@ export class TreePath {
   constructor(writer: PageWriter) {
     this.writer = writer;
     this.pages = writer.pages;
-    const bytes = Buffer.alloc(writer.pages.pageSize);
-    this.scratch = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+    this.scratch = new Window(Buffer.alloc(writer.pages.pageSize));
     this.leaves = new LeafBuilder(this.scratch, writer.pages.pageEnd);
     this.branches = new BranchBuilder(this.scratch, writer.pages.pageEnd);
   }

@@ -25,11 +25,11 @@ import {
 } from "../format/overflow.ts";
 import { describePage, PAGE_TYPE_OVERFLOW, pageLevel, pageNumber, pageTransaction, pageType } from "../format/page.ts";
 import { TREE_HEAP_START } from "../format/tree-page.ts";
-import type { PageBounds, Pages, Window } from "../pager/pages.ts";
+import { type PageBounds, type Pages, Window } from "../pager/pages.ts";
 import { cellDamage, checkCell } from "./checks.ts";
 
 /** What a re-seatable object holds before it is seated. */
-export const NO_WINDOW: Window = { view: new DataView(new ArrayBuffer(0)), bytes: Buffer.alloc(0) };
+export const NO_WINDOW: Window = new Window(Buffer.alloc(0));
 
 export class ValuePlace {
   /** The window the value lies in. */

@@ -27,7 +27,7 @@ const scenarios = {
   "run dry": async () => {
     const { file, plan } = commitFixture(path);
     if (!(await waitForWriterAsync(file, 1000))) throw new Error("not granted");
-    file.commit(plan, (outcome) => process.stdout.write(`${outcome.result}\n`));
+    file.commit(plan, (outcome) => process.stdout.write(`${outcome === null ? "committed" : outcome.step}\n`));
     // Nothing else keeps the process alive, and an idle file must not.
   },
   "terminate in an asynchronous wait": () => terminate("wait"),
