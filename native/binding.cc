@@ -83,7 +83,7 @@ Napi::Value openFile(const Napi::CallbackInfo& info) {
 Napi::Value createNamed(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
-  std::string path = arguments.path("path");
+  const std::string path = arguments.path("path");
   const unsigned mode = arguments.word("mode");
   if (arguments.bad()) return Napi::Value();
   platform::File file;
@@ -92,7 +92,10 @@ Napi::Value createNamed(const Napi::CallbackInfo& info) {
     throwStatus(env, status, path);
     return Napi::Value();
   }
-  return FileObject::make(env, std::move(file), true, LockBytes{}, std::move(path));
+  const Napi::Value made = FileObject::make(env, std::move(file), true, LockBytes{}, path);
+  // The caller has nothing to undo when there is an exception.
+  if (made.IsEmpty()) platform::removeName(path.c_str());
+  return made;
 }
 
 Napi::Value createUnnamed(const Napi::CallbackInfo& info) {

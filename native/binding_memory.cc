@@ -12,7 +12,9 @@ Napi::Value makeArrayBuffer(Napi::Env env, void* base, size_t length, const Leas
   if (status == napi_ok) return Napi::Value(env, buffer);
   delete hint;
   if (status == napi_no_external_buffers_allowed) {
-    throwStoreError(env, "ADDON", "this build of Node.js allows no memory of others in an ArrayBuffer, so files can't be mapped");
+    throwStoreError(env, "ADDON",
+                    "this host of JavaScript (such as Electron) refuses ArrayBuffers over mapped memory, so no file can be "
+                    "opened: use foliodb in a process of Node.js itself");
   } else {
     throwStatus(env, platform::failure(platform::Fault::noMemory, "arraybuffer"), "");
   }

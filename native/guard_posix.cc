@@ -4,6 +4,9 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#if defined(__APPLE__)
+#include <dlfcn.h>
+#endif
 
 #include <cerrno>
 #include <mutex>
@@ -54,6 +57,16 @@ bool replacePage(uintptr_t address) {
   return ::mmap(page, length, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANON, -1, 0) != MAP_FAILED;
 }
 
+/** As opposed to one that somebody sent, which carries no address. */
+bool isRaisedByFault(const siginfo_t* info) {
+#if defined(__APPLE__)
+  // The codes of sent signals are positive here, from SI_USER on.
+  return info->si_code > 0 && info->si_code < SI_USER;
+#else
+  return info->si_code > 0;
+#endif
+}
+
 /** Not ours: what would have happened without us. */
 void passOn(int signal, siginfo_t* info, void* context) {
   const struct sigaction& previous = signal == SIGBUS ? previousBus : previousSegv;
@@ -61,7 +74,7 @@ void passOn(int signal, siginfo_t* info, void* context) {
     previous.sa_sigaction(signal, info, context);
     return;
   }
-  const bool raisedByFault = info->si_code > 0;
+  const bool raisedByFault = isRaisedByFault(info);
   if (previous.sa_handler == SIG_IGN && !raisedByFault) return;
   if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
     // The default action ends the process: a fault occurs again on return, a signal somebody sent is sent again. An
@@ -77,8 +90,7 @@ void passOn(int signal, siginfo_t* info, void* context) {
 
 void onFault(int signal, siginfo_t* info, void* context) {
   const int savedErrno = errno;
-  // A signal that somebody sent (si_code <= 0) carries no address.
-  FaultWord* const flag = info->si_code > 0 ? flagOf(reinterpret_cast<uintptr_t>(info->si_addr)) : nullptr;
+  FaultWord* const flag = isRaisedByFault(info) ? flagOf(reinterpret_cast<uintptr_t>(info->si_addr)) : nullptr;
   if (flag != nullptr && replacePage(reinterpret_cast<uintptr_t>(info->si_addr))) {
     flag->store(1);
   } else {
@@ -87,9 +99,23 @@ void onFault(int signal, siginfo_t* info, void* context) {
   errno = savedErrno;
 }
 
-/** With tableMutex held. Never undone: the library stays loaded (-z nodelete), so the handlers never dangle. */
+/** Keeps this library loaded when the last worker that asked for it ends. Its linker has a flag for that where it is ELF. */
+platform::Status keepLoaded() {
+#if defined(__APPLE__)
+  Dl_info self;
+  if (::dladdr(reinterpret_cast<const void*>(&onFault), &self) == 0 ||
+      ::dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) == nullptr) {
+    return platform::failure(platform::Fault::invalid, "dlopen");
+  }
+#endif
+  return platform::Status{};
+}
+
+/** With tableMutex held. Never undone: the library stays loaded, so the handlers never dangle. */
 platform::Status install() {
   if (installed) return platform::Status{};
+  const platform::Status kept = keepLoaded();
+  if (!kept.ok()) return kept;
   pageMask = ~(static_cast<uintptr_t>(platform::memoryPageSize()) - 1);
   struct sigaction action = {};
   action.sa_sigaction = onFault;

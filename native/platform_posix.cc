@@ -1,5 +1,6 @@
 // Linux and macOS: the content of files, mapped views and the machine; platform_posix_*.cc have the rest. What differs
-// between the two systems stands in #ifdefs inside these small functions.
+// between the two systems stands in #ifdefs inside these small functions. What is macOS's alone has been compiled and
+// linked (scripts/test-cross.mjs), and has never been run.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -99,11 +100,16 @@ Status allocate(const File& file, uint64_t from, uint64_t to) {
       }),
       "fallocate");
 #elif defined(__APPLE__)
+  FileStat stat;
+  const Status found = statFile(file, &stat);
+  if (!found.ok()) return found;
+  // Blocks can only be asked for beyond the end of the file; a hole before it would stay one.
+  if (from < stat.size) return Status{EINVAL, "fcntl"};
   fstore_t request;
   std::memset(&request, 0, sizeof request);
   request.fst_flags = F_ALLOCATEALL;
   request.fst_posmode = F_PEOFPOSMODE;
-  request.fst_length = static_cast<off_t>(to - from);
+  request.fst_length = static_cast<off_t>(to - stat.size);
   if (retry([&] { return ::fcntl(descriptor(file), F_PREALLOCATE, &request); }) == -1) return fail("fcntl");
   // Preallocated blocks lie beyond the end of the file until its size takes them in.
   return setSize(file, to);
@@ -154,10 +160,16 @@ Status dropCache(const File& file) {
 
 Status flushFile(const File& file, Flush flush) {
 #if defined(__APPLE__)
-  // fsync leaves the bytes in the drive's cache. F_BARRIERFSYNC only orders; network and foreign file systems have neither.
-  const int command = flush == Flush::durable ? F_FULLFSYNC : F_BARRIERFSYNC;
-  if (retry([&] { return ::fcntl(descriptor(file), command); }) != -1) return Status{};
-  if (errno != ENOTSUP && errno != ENOTTY && errno != EINVAL) return fail("fcntl");
+  // fsync leaves the bytes in the drive's cache, in no order. F_BARRIERFSYNC orders and F_FULLFSYNC empties the cache, which
+  // orders, too; a foreign or network file system may have one of them only, or neither.
+  const auto isMissing = [] { return errno == ENOTSUP || errno == ENOTTY || errno == EINVAL; };
+  const auto request = [&](int command) { return retry([&] { return ::fcntl(descriptor(file), command); }); };
+  if (flush == Flush::ordered) {
+    if (request(F_BARRIERFSYNC) != -1) return Status{};
+    if (!isMissing()) return fail("fcntl");
+  }
+  if (request(F_FULLFSYNC) != -1) return Status{};
+  if (!isMissing()) return fail("fcntl");
   return check(retry([&] { return ::fsync(descriptor(file)); }), "fsync");
 #else
   // One of fdatasync and msync is enough; both would cost twice the device flushes. A size that grew is included.
@@ -192,7 +204,8 @@ Status unmapView(void* base, size_t length) { return check(::munmap(base, length
 
 Status forgetView(void* base, size_t length) {
 #if defined(__APPLE__)
-  return check(::msync(base, length, MS_INVALIDATE), "msync");
+  // MS_SYNC, so that nothing stored is among what is forgotten.
+  return check(::msync(base, length, MS_SYNC | MS_INVALIDATE), "msync");
 #else
   // On a shared file mapping this drops page table entries only: what was stored stays in the file's pages.
   return check(::madvise(base, length, MADV_DONTNEED), "madvise");

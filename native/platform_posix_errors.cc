@@ -21,6 +21,8 @@ constexpr ErrorNameEntry kErrorNames[] = {
     NAMED(ENOSYS),  NAMED(ENOTDIR),      NAMED(ENOTEMPTY),    NAMED(ENOTSUP), NAMED(ENXIO),    NAMED(EOVERFLOW),
     NAMED(EPERM),   NAMED(EROFS),        NAMED(ESPIPE),       NAMED(ESTALE), NAMED(ETIMEDOUT), NAMED(ETXTBSY),
     NAMED(EXDEV),
+    // Another number than ENOTSUP's on macOS; on Linux it is the same, and the first name counts.
+    NAMED(EOPNOTSUPP),
 };
 #undef NAMED
 

@@ -13,7 +13,7 @@ namespace {
 /** Past the end of every file, so that a lock never stands on content. Part of the format: docs/FORMAT.md. */
 constexpr off_t kLockBase = off_t{1} << 62;
 
-// Locks of the open file description. macOS has them too, but keeps the names from programs.
+// Locks of the open file description. macOS has had them, by these numbers, for longer than its headers have had the names.
 #if defined(F_OFD_SETLK)
 constexpr int kLockSet = F_OFD_SETLK;
 constexpr int kLockGet = F_OFD_GETLK;

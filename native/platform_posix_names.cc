@@ -87,7 +87,12 @@ Status flushDirectory(const char* path) {
   const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   const Status status = opened(retry([&] { return ::open(path, flags); }), "open", &directory);
   if (!status.ok()) return status;
+#if defined(__APPLE__)
+  // fsync would leave the names in the drive's cache.
+  return flushFile(directory, Flush::durable);
+#else
   return check(retry([&] { return ::fsync(descriptor(directory)); }), "fsync");
+#endif
 }
 
 }  // namespace foliodb::platform

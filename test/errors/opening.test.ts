@@ -1,6 +1,6 @@
 /** What `open` refuses: none of it changes the file. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -17,6 +17,7 @@ import {
   META_PAGE_TAIL,
   META_ZEROS,
 } from "../../src/store/format/meta.ts";
+import { compileC } from "../mapping/processes.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { bytesOf, closedStore, ENTRIES, errorOf, expectUnharmedFile, patchMetas } from "./store-file.ts";
 
@@ -179,7 +180,7 @@ function packageWithoutAddon(): string {
 }
 
 /** Imports the package in a process of its own and opens a store; prints how that ended. */
-function openWith(folder: string, path: string): unknown {
+function openWith(folder: string, path: string, environment: Readonly<Record<string, string>> = {}): unknown {
   const program = `
     const { open } = await import(process.argv[1]);
     try {
@@ -189,7 +190,8 @@ function openWith(folder: string, path: string): unknown {
       console.log(JSON.stringify({ code, message }));
     }`;
   const parameters = ["--input-type=module", "-e", program, join(folder, "dist", "index.js"), path];
-  return JSON.parse(execFileSync(process.execPath, parameters, { encoding: "utf8" }));
+  const env = { ...process.env, ...environment };
+  return JSON.parse(execFileSync(process.execPath, parameters, { encoding: "utf8", env }));
 }
 
 test("ADDON: where the addon is missing or broken, the error says what was tried, and nothing is created", () => {
@@ -207,3 +209,33 @@ test("ADDON: where the addon is missing or broken, the error says what was tried
   copyFileSync(join(ROOT, "build", "Release", "foliodb.node"), prebuilt);
   expect(openWith(folder, path)).toEqual({ opened: true });
 });
+
+/** A copy of the package whose addon is refused ArrayBuffers over mapped memory, and what its process must load before. */
+function packageInSandbox(): { folder: string; preload: string } {
+  const folder = packageWithoutAddon();
+  const prebuilt = join(folder, "prebuilds", `${process.platform}-${process.arch}`, "foliodb.node");
+  mkdirSync(dirname(prebuilt), { recursive: true });
+  const addon = readFileSync(join(ROOT, "build", "Release", "foliodb.node"), "latin1");
+  const parts = addon.split("napi_create_external_arraybuffer");
+  expect(parts.length).toBeGreaterThan(1);
+  writeFileSync(prebuilt, parts.join("test_create_external_arraybuffer"), "latin1");
+  return { folder, preload: compileC("sandbox.c", folder) };
+}
+
+test.runIf(process.platform === "linux")(
+  "ADDON: a host that refuses ArrayBuffers over mapped memory is told apart, and nothing is created or changed",
+  () => {
+    const { folder, preload } = packageInSandbox();
+    const refused = { code: "ADDON", message: expect.stringContaining("refuses ArrayBuffers over mapped memory") };
+    const path = join(tempFolder(), "store");
+    expect(openWith(folder, path, { LD_PRELOAD: preload })).toMatchObject(refused);
+    // Where a file is made under a name of its own, that one goes again.
+    const both = `${preload}:${compileC("system.c", folder)}`;
+    expect(openWith(folder, path, { LD_PRELOAD: both, FOLIODB_SYSTEM: "no-unnamed" })).toMatchObject(refused);
+    expect(readdirSync(dirname(path))).toEqual([]);
+    const existing = closedStore();
+    const before = readFileSync(existing);
+    expect(openWith(folder, existing, { LD_PRELOAD: preload })).toMatchObject(refused);
+    expect(readFileSync(existing).equals(before)).toBe(true);
+  },
+);
