@@ -1,5 +1,8 @@
 // The guard by signal handlers. Nothing in the handler allocates or locks: the table is of fixed size, and a range is
 // entered by storing its fields first and its base last.
+//
+// What is put in place of a page: for a store into a read view a private copy of the same page of the file, so that what is
+// read there stays right; in every other case, and if that fails, zeros.
 #include "guard.h"
 
 #include <signal.h>
@@ -11,6 +14,8 @@
 #include <cerrno>
 #include <mutex>
 
+#include "section.h"
+
 namespace foliodb::guard {
 namespace {
 
@@ -19,6 +24,25 @@ struct Range {
   std::atomic<uintptr_t> base{0};
   std::atomic<uintptr_t> end{0};
   std::atomic<FaultWord*> flag{nullptr};
+  /** Told, too, if not null. */
+  std::atomic<FaultWord*> mappingFlag{nullptr};
+  /** Of a read view: the descriptor that is mapped at `base` from `at` on. Otherwise -1. */
+  std::atomic<int> file{-1};
+  std::atomic<uint64_t> at{0};
+#if defined(__APPLE__)
+  /** The page that was copied last. */
+  std::atomic<uintptr_t> copied{0};
+#endif
+};
+
+/** What a handler needs to know of the range that holds an address. */
+struct Hit {
+  Range* range = nullptr;
+  uintptr_t base = 0;
+  FaultWord* flag = nullptr;
+  FaultWord* mappingFlag = nullptr;
+  int file = -1;
+  uint64_t at = 0;
 };
 
 /** One entry a window: 64 TiB of store in windows of 1 GiB. Pages of the table that are never used cost no memory. */
@@ -37,24 +61,64 @@ uintptr_t pageMask = 0;
 struct sigaction previousBus;
 struct sigaction previousSegv;
 
-/** The flag of the range that holds the address, or null. */
-FaultWord* flagOf(uintptr_t address) {
+/** The range that holds the address; false: none. */
+bool find(uintptr_t address, Hit* hit) {
   const int end = rangeEnd.load(std::memory_order_acquire);
   for (int i = 0; i < end; i++) {
-    const uintptr_t base = ranges[i].base.load(std::memory_order_acquire);
+    Range& range = ranges[i];
+    const uintptr_t base = range.base.load(std::memory_order_acquire);
     if (base == 0 || address < base) continue;
-    const uintptr_t limit = ranges[i].end.load(std::memory_order_acquire);
-    FaultWord* const flag = ranges[i].flag.load(std::memory_order_acquire);
-    // Unchanged: the three belong together, though another thread may be reusing the entry.
-    if (address < limit && ranges[i].base.load(std::memory_order_acquire) == base) return flag;
+    const uintptr_t limit = range.end.load(std::memory_order_acquire);
+    *hit = Hit{&range,
+               base,
+               range.flag.load(std::memory_order_acquire),
+               range.mappingFlag.load(std::memory_order_acquire),
+               range.file.load(std::memory_order_acquire),
+               range.at.load(std::memory_order_acquire)};
+    // Unchanged: they belong together, though another thread may be reusing the entry.
+    if (address < limit && range.base.load(std::memory_order_acquire) == base) return true;
   }
-  return nullptr;
+  return false;
 }
 
-bool replacePage(uintptr_t address) {
-  void* const page = reinterpret_cast<void*>(address & pageMask);
-  const size_t length = static_cast<size_t>(~pageMask) + 1;
-  return ::mmap(page, length, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANON, -1, 0) != MAP_FAILED;
+size_t pageSize() { return static_cast<size_t>(~pageMask) + 1; }
+
+bool putZeros(uintptr_t page) {
+  return ::mmap(reinterpret_cast<void*>(page), pageSize(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANON, -1,
+                0) != MAP_FAILED;
+}
+
+bool putCopy(uintptr_t page, const Hit& hit) {
+  const off_t at = static_cast<off_t>(hit.at + (page - hit.base));
+  return ::mmap(reinterpret_cast<void*>(page), pageSize(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE, hit.file, at) !=
+         MAP_FAILED;
+}
+
+/** Whether the fault is a store into a read view, and no failure to read the page. */
+bool isStore(int signal, uintptr_t page, const Hit& hit) {
+  if (hit.file == -1) return false;
+#if defined(__APPLE__)
+  // Both raise SIGBUS there. A page that faults again right after it was copied can't be read.
+  (void)signal;
+  return hit.range->copied.exchange(page) != page;
+#else
+  // A page that can't be read raises SIGBUS, after it was copied, too.
+  (void)page;
+  return signal == SIGSEGV;
+#endif
+}
+
+/** Makes the address usable again and tells of it; false: it isn't ours, or there is no memory. */
+bool repair(int signal, uintptr_t address) {
+  Hit hit;
+  if (!find(address, &hit)) return false;
+  const uintptr_t page = address & pageMask;
+  int32_t told = platform::kFaultLost;
+  if (isStore(signal, page, hit) && putCopy(page, hit)) told = platform::kFaultStore;
+  else if (!putZeros(page)) return false;
+  hit.flag->fetch_or(told);
+  if (hit.mappingFlag != nullptr) hit.mappingFlag->fetch_or(told);
+  return true;
 }
 
 /** As opposed to one that somebody sent, which carries no address. */
@@ -90,12 +154,8 @@ void passOn(int signal, siginfo_t* info, void* context) {
 
 void onFault(int signal, siginfo_t* info, void* context) {
   const int savedErrno = errno;
-  FaultWord* const flag = isRaisedByFault(info) ? flagOf(reinterpret_cast<uintptr_t>(info->si_addr)) : nullptr;
-  if (flag != nullptr && replacePage(reinterpret_cast<uintptr_t>(info->si_addr))) {
-    flag->store(1);
-  } else {
-    passOn(signal, info, context);
-  }
+  const bool isOurs = isRaisedByFault(info) && repair(signal, reinterpret_cast<uintptr_t>(info->si_addr));
+  if (!isOurs) passOn(signal, info, context);
   errno = savedErrno;
 }
 
@@ -130,9 +190,15 @@ platform::Status install() {
   return platform::Status{};
 }
 
-}  // namespace
+/** A new entry; all but its base. */
+struct Entry {
+  FaultWord* flag = nullptr;
+  FaultWord* mappingFlag = nullptr;
+  int file = -1;
+  uint64_t at = 0;
+};
 
-platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
+platform::Status enter(void* base, size_t length, const Entry& entry, int* slot) {
   const std::lock_guard<std::mutex> hold(tableMutex);
   const platform::Status status = install();
   if (!status.ok()) return status;
@@ -141,13 +207,26 @@ platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
   while (free < end && ranges[free].base.load(std::memory_order_relaxed) != 0) free++;
   if (free == kRangeCountMax) return platform::failure(platform::Fault::noMemory, "guard");
   const uintptr_t start = reinterpret_cast<uintptr_t>(base);
-  ranges[free].end.store(start + length, std::memory_order_release);
-  ranges[free].flag.store(flag, std::memory_order_release);
-  ranges[free].base.store(start, std::memory_order_release);
+  Range& range = ranges[free];
+  range.end.store(start + length, std::memory_order_release);
+  range.flag.store(entry.flag, std::memory_order_release);
+  range.mappingFlag.store(entry.mappingFlag, std::memory_order_release);
+  range.file.store(entry.file, std::memory_order_release);
+  range.at.store(entry.at, std::memory_order_release);
+#if defined(__APPLE__)
+  range.copied.store(0, std::memory_order_release);
+#endif
+  range.base.store(start, std::memory_order_release);
   if (free == end) rangeEnd.store(end + 1, std::memory_order_release);
   freeFrom = free + 1;
   *slot = free;
   return platform::Status{};
+}
+
+}  // namespace
+
+platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
+  return enter(base, length, Entry{flag, nullptr, -1, 0}, slot);
 }
 
 void remove(int slot) {
@@ -157,3 +236,14 @@ void remove(int slot) {
 }
 
 }  // namespace foliodb::guard
+
+namespace foliodb::platform {
+
+Status guardSection(const ViewRange& range, ViewFaults* faults, int* slot) {
+  const bool copies = range.access == ViewAccess::read;
+  const int file = copies ? static_cast<int>(range.section->file.handle()) : -1;
+  const uint64_t at = range.section->traits.start + range.at;
+  return guard::enter(range.base, range.length, guard::Entry{&faults->view, faults->mapping.get(), file, at}, slot);
+}
+
+}  // namespace foliodb::platform

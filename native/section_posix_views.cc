@@ -1,0 +1,138 @@
+// Views of sections: mapping them, and what the system is told about them.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "section_posix.h"
+
+namespace foliodb::platform {
+namespace {
+
+#if defined(__linux__)
+// Linux 5.4; older headers lack them.
+constexpr int kAdviseCold = 20;
+constexpr int kAdvisePageOut = 21;
+// Linux reads no more for one call than a device takes at once; 128 KiB every device takes.
+constexpr size_t kReadAheadSize = 128 * 1024;
+#endif
+
+Status advise(const ViewRange& range, int advice) {
+  const Status status = check(retry([&] { return ::madvise(range.base, range.length, advice); }), "madvise");
+  // The kernel doesn't know the advice: base and length are right.
+  return status.number == EINVAL ? Status{EOPNOTSUPP, "madvise"} : status;
+}
+
+Status readAhead(const ViewRange& range) {
+#if defined(__linux__)
+  for (size_t done = 0; done < range.length; done += kReadAheadSize) {
+    ViewRange piece = range;
+    piece.base = static_cast<char*>(range.base) + done;
+    piece.length = std::min(kReadAheadSize, range.length - done);
+    const Status status = advise(piece, MADV_WILLNEED);
+    if (!status.ok()) return status;
+  }
+  return Status{};
+#else
+  return advise(range, MADV_WILLNEED);
+#endif
+}
+
+/** Private pages exist nowhere else, and memory without a file has only swap to go to. */
+bool isOnDisk(const ViewRange& range) {
+  return range.access != ViewAccess::copy && range.section->traits.backing != Backing::memory;
+}
+
+Status letGo(const ViewRange& range) {
+#if defined(__linux__)
+  // On a private mapping MADV_DONTNEED would throw changes away.
+  return advise(range, range.access == ViewAccess::copy ? kAdviseCold : MADV_DONTNEED);
+#else
+  return range.access == ViewAccess::copy ? Status{EOPNOTSUPP, "madvise"} : advise(range, MADV_DONTNEED);
+#endif
+}
+
+Status discard(const ViewRange& range) {
+#if defined(__linux__)
+  if (!isOnDisk(range)) return advise(range, kAdvisePageOut);
+  const int file = descriptor(range.section->file);
+  const off_t at = static_cast<off_t>(range.section->traits.start + range.at);
+  const off_t length = static_cast<off_t>(range.length);
+  // 1. Out of this process: pages that are mapped stay in the cache, and what was stored through the view is noted as dirty.
+  Status status = letGo(range);
+  if (!status.ok()) return status;
+  // 2. To the disk, for dirty pages stay in the cache, too.
+  const unsigned written = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  status = check(retry([&] { return ::sync_file_range(file, at, length, written); }), "sync_file_range");
+  if (!status.ok()) return status;
+  // 3. Out of the cache.
+  const int number = ::posix_fadvise(file, at, length, POSIX_FADV_DONTNEED);
+  return number == 0 ? Status{} : Status{number, "posix_fadvise"};
+#else
+  if (!isOnDisk(range)) return Status{EOPNOTSUPP, "madvise"};
+  const Status status = check(::msync(range.base, range.length, MS_SYNC), "msync");
+  return status.ok() ? advise(range, MADV_DONTNEED) : status;
+#endif
+}
+
+}  // namespace
+
+size_t allocationGranularity() { return memoryPageSize(); }
+
+Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAccess access, void* wanted, void** base) {
+  const int protection = access == ViewAccess::read ? PROT_READ : PROT_READ | PROT_WRITE;
+  // A private view is not charged for pages that may never be copied.
+  int flags = access == ViewAccess::copy ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+#if defined(MAP_FIXED_NOREPLACE)
+  if (wanted != nullptr) flags |= MAP_FIXED_NOREPLACE;
+#endif
+  const off_t offset = static_cast<off_t>(section.traits.start + at);
+  void* const mapped = ::mmap(wanted, length, protection, flags, descriptor(section.file), offset);
+  if (mapped == MAP_FAILED) {
+    return wanted != nullptr && errno == EEXIST ? refused(Refusal::addressTaken) : outcome(fail("mmap"));
+  }
+  // Systems without the flag take the address as a wish.
+  if (wanted != nullptr && mapped != wanted) {
+    ::munmap(mapped, length);
+    return refused(Refusal::addressTaken);
+  }
+  *base = mapped;
+  return Outcome{};
+}
+
+Status unmapSection(void* base, size_t length) { return check(::munmap(base, length), "munmap"); }
+
+Status flushSection(const ViewRange& range, bool durable) {
+#if defined(__linux__)
+  // msync waits for the device, and includes a size that grew.
+  if (durable) return check(retry([&] { return ::msync(range.base, range.length, MS_SYNC); }), "msync");
+  // MS_ASYNC does nothing on Linux.
+  const off_t at = static_cast<off_t>(range.section->traits.start + range.at);
+  const Status status = check(retry([&] {
+                                return ::sync_file_range(descriptor(range.section->file), at,
+                                                         static_cast<off_t>(range.length), SYNC_FILE_RANGE_WRITE);
+                              }),
+                              "sync_file_range");
+  if (!isUnsupported(status)) return status;
+  return check(::msync(range.base, range.length, MS_ASYNC), "msync");
+#else
+  const Status status = check(::msync(range.base, range.length, durable ? MS_SYNC : MS_ASYNC), "msync");
+  return status.ok() && durable ? flushFile(range.section->file, Flush::durable) : status;
+#endif
+}
+
+Status adviseSection(const ViewRange& range, Advice advice) {
+  switch (advice) {
+    case Advice::normal: return advise(range, MADV_NORMAL);
+    case Advice::sequential: return advise(range, MADV_SEQUENTIAL);
+    case Advice::random: return advise(range, MADV_RANDOM);
+    case Advice::willNeed: return readAhead(range);
+    case Advice::dontNeed: return letGo(range);
+    case Advice::discard: return discard(range);
+  }
+  return failure(Fault::invalid, "madvise");
+}
+
+}  // namespace foliodb::platform

@@ -1,0 +1,38 @@
+// A view of a section: mapped, under the guard, and unmapped at the end of its life, with a share of the section.
+#pragma once
+
+#include <memory>
+
+#include "section.h"
+
+namespace foliodb {
+
+class SectionView {
+ public:
+  /** Arguments as for platform::mapSection. */
+  static platform::Outcome map(std::shared_ptr<const platform::Section> section, uint64_t at, size_t length,
+                               platform::ViewAccess access, void* wanted, std::shared_ptr<guard::FaultWord> mappingFaults,
+                               std::shared_ptr<SectionView>* view);
+  ~SectionView();
+  SectionView(const SectionView&) = delete;
+  SectionView& operator=(const SectionView&) = delete;
+
+  uint8_t* base() const { return static_cast<uint8_t*>(range_.base); }
+  size_t length() const { return range_.length; }
+  /** What has faulted so far: kFaultLost and kFaultStore. It stays. */
+  int32_t faults() const { return faults_.view.load(); }
+  /** The memory pages that bytes [at, at + length) of the view lie in. */
+  platform::ViewRange pages(size_t at, size_t length) const;
+  /** How many of these pages are in memory, of how many. */
+  platform::Status countResident(size_t at, size_t length, uint64_t* resident, uint64_t* count) const;
+
+ private:
+  SectionView() = default;
+
+  std::shared_ptr<const platform::Section> section_;
+  platform::ViewRange range_;
+  platform::ViewFaults faults_;
+  int guardSlot_ = -1;
+};
+
+}  // namespace foliodb
