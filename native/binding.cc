@@ -16,6 +16,7 @@
 #include "binding_arguments.h"
 #include "binding_file.h"
 #include "binding_operation.h"
+#include "binding_section.h"
 #include "crc32c.h"
 #include "opening.h"
 #include "platform.h"
@@ -33,6 +34,7 @@ void onEnvironmentEnd(void* raw) {
   for (FileObject* const file : addon.files) file->abandon();
   addon.files.clear();
   addon.operations.clear();
+  addon.handings.clear();
   napi_release_threadsafe_function(addon.reports, napi_tsfn_abort);
 }
 
@@ -170,6 +172,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     return exports;
   }
 
+  defineSections(env, exports);
   exports.Set("initialize", Napi::Function::New<initialize>(env, "initialize"));
   exports.Set("openFile", Napi::Function::New<openFile>(env, "openFile"));
   exports.Set("createNamed", Napi::Function::New<createNamed>(env, "createNamed"));

@@ -7,8 +7,10 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "platform.h"
+#include "section.h"
 
 namespace foliodb {
 
@@ -23,6 +25,10 @@ struct Addon {
   Napi::FunctionReference systemError;
   Napi::FunctionReference storeError;
   Napi::FunctionReference fileClass;
+  Napi::FunctionReference sectionClass;
+  Napi::FunctionReference sectionViewClass;
+  /** Sections on their way to other processes. Their threads end with the environment. */
+  std::vector<std::unique_ptr<platform::Handing>> handings;
   napi_threadsafe_function reports = nullptr;
   uint64_t operationLast = 0;
   std::unordered_map<uint64_t, std::unique_ptr<Operation>> operations;

@@ -36,6 +36,18 @@ class Arguments {
     return static_cast<uint64_t>(number);
   }
 
+  /** A size or an offset: an integer, or a bigint of 64 bits. */
+  uint64_t wide(const char* name) {
+    const Napi::Value value = info_[next_];
+    if (!value.IsBigInt()) return integer(name);
+    next_++;
+    bool lossless = false;
+    const uint64_t number = value.As<Napi::BigInt>().Uint64Value(&lossless);
+    if (lossless) return number;
+    refuse(name, "an integer in range");
+    return 0;
+  }
+
   uint32_t word(const char* name) { return static_cast<uint32_t>(integer(name, 4294967295.0)); }
 
   bool flag(const char* name) {
@@ -50,6 +62,14 @@ class Arguments {
     std::string text = value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
     if (text.empty() || text.find('\0') != std::string::npos) refuse(name, "a path without NUL");
     return text;
+  }
+
+  /** May be empty. */
+  std::string text(const char* name) {
+    const Napi::Value value = info_[next_++];
+    if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+    refuse(name, "a string");
+    return std::string();
   }
 
   Napi::Uint8Array bytes(const char* name) { return bytesOf(info_[next_++], name); }
