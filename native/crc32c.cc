@@ -9,7 +9,12 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+#if defined(__clang__) && __clang_major__ >= 14
+// Since then the checksum is a feature of its own, which an attribute's sse4.2 does not bring along.
+#define FOLIODB_CRC_TARGET __attribute__((target("sse4.2,crc32")))
+#else
 #define FOLIODB_CRC_TARGET __attribute__((target("sse4.2")))
+#endif
 #elif defined(__aarch64__)
 #include <arm_acle.h>
 #if defined(__clang__)

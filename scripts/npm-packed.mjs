@@ -51,7 +51,8 @@ export function packedFolder(name, version) {
     // Made beside and renamed: a folder that is there is whole, and two scripts may fetch the same package.
     const beside = mkdtempSync(join(CACHE, ".new-"));
     try {
-      const [{ filename }] = JSON.parse(npm(["pack", `${name}@${version}`, "--json"], beside));
+      // Its last line is the archive's name; with --json it would list every file.
+      const filename = npm(["pack", `${name}@${version}`, "--silent"], beside).trim().split("\n").at(-1);
       execFileSync("tar", ["-xzf", filename], { cwd: beside });
       rmSync(join(beside, filename));
       if (!existsSync(folder)) renameSync(beside, folder);
