@@ -11,7 +11,7 @@ import { rolldown } from "rolldown";
 import { packageRoot } from "./steps.mjs";
 
 /** Modules that can be imported, by their names in src/ and dist/: the package's own, and what the tools of this project use. */
-const ENTRIES = ["index", "store/open", "store/pager/addon-storage"];
+const ENTRIES = ["index", "mapping/index", "store/open", "store/pager/addon-storage"];
 
 /** As deep below the package's root as the module of src/ that looks for the addon from where it stands. */
 const LIBRARY = "lib/foliodb";

@@ -1,7 +1,7 @@
 /**
  * The errors of foliodb. Every error a user can meet carries a stable `code`; docs/guide.md lists them all with what to do.
  * There are three kinds of wrong: the caller's (`StoreError`), the disk's (`CorruptionError`, code "DAMAGED"), and ours
- * (`AssertionError` from `assert`).
+ * (`AssertionError` from `assert`). `foliodb/mapping` has its own, `MappingError`; docs/mapping.md lists its codes.
  */
 
 /** Every `code` of a `StoreError`, grouped by when it occurs. */
@@ -81,6 +81,60 @@ export class SystemError extends Error {
     this.errno = errno;
     this.syscall = syscall;
     this.path = path;
+  }
+}
+
+/** Every `code` of a `MappingError`, grouped by when it occurs. */
+export type MappingErrorCode =
+  // Making, opening and receiving mappings.
+  | "OPTION"
+  | "ADDON"
+  | "NOT_FOUND"
+  | "EXISTS"
+  | "NOT_A_FILE"
+  | "NO_PERMISSION"
+  | "EMPTY_FILE"
+  | "NOT_GROWABLE"
+  | "NAME_NOT_FOUND"
+  | "NAME_FOREIGN"
+  | "NOT_HANDED"
+  // Views.
+  | "ACCESS"
+  | "RANGE"
+  | "VIEW_SIZE"
+  | "ADDRESS_TAKEN"
+  | "NOT_DURABLE"
+  | "CLOSED"
+  | "FAULT"
+  | "READ_ONLY"
+  // The machine.
+  | "LIMIT"
+  | "DISK_FULL"
+  | "UNSUPPORTED"
+  | "IO";
+
+/** What went wrong in the use of `foliodb/mapping`, or in the machine under it. */
+export class MappingError extends Error {
+  override readonly name = "MappingError";
+  /** Stable across versions and systems: match on this, never on the message. */
+  readonly code: MappingErrorCode;
+  /** The system's name of the error ("ENOSPC"), if the system has said so. */
+  readonly systemCode: string | undefined;
+  /** The system's number: `errno` on POSIX, that of `GetLastError` on Windows. */
+  readonly errno: number | undefined;
+  /** The call that failed. */
+  readonly syscall: string | undefined;
+  /** The file, or the name of the mapping. */
+  readonly path: string | undefined;
+
+  constructor(code: MappingErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    const system = cause instanceof SystemError ? cause : undefined;
+    this.systemCode = system?.code;
+    this.errno = system?.errno;
+    this.syscall = system?.syscall;
+    this.path = system?.path;
   }
 }
 
