@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StoreError, SystemError } from "../errors.ts";
+import type { SectionFunctions } from "./native.ts";
 
 /** The bytes whose locks have a meaning for the addon: writer lock, flush lock, and the byte that waiters share. */
 export type LockBytes = readonly [writer: number, flush: number, waiting: number];
@@ -93,7 +94,7 @@ export interface NativeFile {
   close(): void;
 }
 
-export interface Addon {
+export interface Addon extends SectionFunctions {
   /** Tells the addon which errors to throw. */
   initialize(systemError: typeof SystemError, storeError: typeof StoreError): void;
   /**
