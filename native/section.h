@@ -146,7 +146,11 @@ enum class Advice { normal, sequential, random, willNeed, dontNeed, discard };
 /** Page-aligned range. A system without such advice does nothing and says so by isUnsupported(). `willNeed` is prefetch. */
 Status adviseSection(const ViewRange& range, Advice advice);
 
-// Residency of a page-aligned range of a view is platform::residency() of platform.h.
+/**
+ * Per memory page of a page-aligned range of a view: bit 0 is set if its content is in memory. Windows tells it of this process
+ * only: a page that the system has cached counts from when the process has touched it through this view.
+ */
+Status sectionResidency(void* base, size_t length, unsigned char* pages);
 
 /** The words a fault is told in. Bits of both: kFaultLost, kFaultStore. */
 struct ViewFaults {

@@ -135,4 +135,6 @@ Status adviseSection(const ViewRange& range, Advice advice) {
   return failure(Fault::invalid, "madvise");
 }
 
+Status sectionResidency(void* base, size_t length, unsigned char* pages) { return residency(base, length, pages); }
+
 }  // namespace foliodb::platform

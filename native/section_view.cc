@@ -48,12 +48,13 @@ constexpr size_t kResidencyCount = 4096;
 Status SectionView::countResident(size_t at, size_t length, uint64_t* resident, uint64_t* count) const {
   const size_t pageSize = platform::memoryPageSize();
   const platform::ViewRange range = pages(at, length);
+  uint8_t* const base = static_cast<uint8_t*>(range.base);
   *resident = 0;
   *count = (range.length + pageSize - 1) / pageSize;
   unsigned char found[kResidencyCount];
   for (uint64_t done = 0; done < *count; done += kResidencyCount) {
     const size_t part = static_cast<size_t>(std::min<uint64_t>(kResidencyCount, *count - done));
-    const Status status = platform::residency(static_cast<uint8_t*>(range.base) + done * pageSize, part * pageSize, found);
+    const Status status = platform::sectionResidency(base + done * pageSize, part * pageSize, found);
     if (!status.ok()) return status;
     *resident += static_cast<uint64_t>(std::count_if(found, found + part, [](unsigned char page) { return page & 1; }));
   }

@@ -190,6 +190,19 @@ Status openMapped(void* base, Access access, File* file) {
   return Status{};
 }
 
+/** The path of an open file as a person knows it, without the prefix of long paths. Only error texts need it. */
+std::string pathOf(const File& file) {
+  std::wstring path(kSystemPathMax, L'\0');
+  path.resize(std::min(::GetFinalPathNameByHandleW(native(file), &path[0], kSystemPathMax, 0), kSystemPathMax));
+  if (path.compare(0, 8, L"\\\\?\\UNC\\") == 0) path = L"\\\\" + path.substr(8);
+  else if (path.compare(0, 4, L"\\\\?\\") == 0) path = path.substr(4);
+  const int length = static_cast<int>(path.size());
+  const int size = ::WideCharToMultiByte(CP_UTF8, 0, path.data(), length, nullptr, 0, nullptr, nullptr);
+  std::string text(static_cast<size_t>(std::max(size, 0)), '\0');
+  if (size > 0) ::WideCharToMultiByte(CP_UTF8, 0, path.data(), length, &text[0], size, nullptr, nullptr);
+  return text;
+}
+
 }  // namespace
 
 // The handle of the section goes before the file's, which a temporary file goes with.
@@ -271,6 +284,7 @@ Outcome completeSection(Section* section) {
     status = openMapped(base, forWrite ? Access::readWrite : Access::read, &section->file);
   }
   ::UnmapViewOfFile(base);
+  if (status.ok() && section->file.isOpen() && traits.path.empty()) section->traits.path = pathOf(section->file);
   // A temporary file that lets nobody in any more, or one that may only be mapped: nothing needs the file for reading.
   if (status.ok() || !forWrite) return Outcome{};
   const bool gone = status.number == ERROR_FILE_NOT_FOUND || status.number == ERROR_PATH_NOT_FOUND;

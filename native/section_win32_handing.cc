@@ -59,6 +59,10 @@ bool fits(HANDLE handle, const SectionTraits& traits) {
 Outcome takeOver(HANDLE handle, const SectionTraits& traits, Section* section) {
   section->handle = File(reinterpret_cast<intptr_t>(handle));
   section->traits = traits;
+  const Outcome complete = completeSection(section);
+  if (complete.status.number != ERROR_ACCESS_DENIED || traits.protection != Protection::readwrite) return complete;
+  // It was narrowed to reading on its way.
+  section->traits.protection = Protection::readonly;
   return completeSection(section);
 }
 

@@ -1,6 +1,11 @@
 // Views of sections: mapping them, what the system is told about them, and what a store into one for reading comes to.
 #include "section_win32.h"
 
+// The functions themselves, of kernel32.
+#define PSAPI_VERSION 2
+#include <psapi.h>
+
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -170,6 +175,24 @@ Status adviseSection(const ViewRange& range, Advice advice) {
     case Advice::discard: return letGo(range);
   }
   return failure(Fault::invalid, "VirtualAdvise");
+}
+
+Status sectionResidency(void* base, size_t length, unsigned char* pages) {
+  constexpr size_t kPagesOfCall = 512;
+  const size_t pageSize = memoryPageSize();
+  const size_t count = (length + pageSize - 1) / pageSize;
+  PSAPI_WORKING_SET_EX_INFORMATION asked[kPagesOfCall];
+  for (size_t done = 0; done < count; done += kPagesOfCall) {
+    const size_t part = std::min(kPagesOfCall, count - done);
+    for (size_t i = 0; i < part; i++) {
+      asked[i] = {};
+      asked[i].VirtualAddress = static_cast<char*>(base) + (done + i) * pageSize;
+    }
+    const DWORD size = static_cast<DWORD>(part * sizeof asked[0]);
+    if (::QueryWorkingSetEx(::GetCurrentProcess(), asked, size) == 0) return fail("QueryWorkingSetEx");
+    for (size_t i = 0; i < part; i++) pages[done + i] = asked[i].VirtualAttributes.Valid != 0 ? 1 : 0;
+  }
+  return Status{};
 }
 
 Status guardSection(const ViewRange& range, ViewFaults* faults, int* slot) {
