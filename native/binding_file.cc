@@ -27,6 +27,7 @@ Napi::Function FileObject::define(Napi::Env env) {
                          InstanceMethod<&FileObject::prepare>("prepare"),
                          InstanceMethod<&FileObject::lock>("lock"),
                          InstanceMethod<&FileObject::unlock>("unlock"),
+                         InstanceMethod<&FileObject::narrowLock>("narrowLock"),
                          InstanceMethod<&FileObject::lockedByOther>("lockedByOther"),
                          InstanceMethod<&FileObject::waitLock>("waitLock"),
                          InstanceMethod<&FileObject::waitLockAsync>("waitLockAsync"),

@@ -65,6 +65,7 @@ class FileObject : public Napi::ObjectWrap<FileObject> {
   void prepare(const Napi::CallbackInfo& info);
   Napi::Value lock(const Napi::CallbackInfo& info);
   void unlock(const Napi::CallbackInfo& info);
+  void narrowLock(const Napi::CallbackInfo& info);
   Napi::Value lockedByOther(const Napi::CallbackInfo& info);
   Napi::Value waitLock(const Napi::CallbackInfo& info);
   Napi::Value waitLockAsync(const Napi::CallbackInfo& info);

@@ -36,6 +36,16 @@ void FileObject::unlock(const Napi::CallbackInfo& info) {
   check(info.Env(), isWriter ? opening_->writer.release() : platform::unlock(opening_->file, start, length));
 }
 
+void FileObject::narrowLock(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const uint64_t start = arguments.integer("start");
+  const uint64_t length = arguments.integer("length");
+  const uint64_t byte = arguments.integer("byte");
+  if (!arguments.bad() && (byte < start || byte - start >= length)) arguments.refuse("byte", "one of the range");
+  if (arguments.bad() || !isOpen(info.Env())) return;
+  check(info.Env(), platform::narrowLock(opening_->file, start, length, byte));
+}
+
 Napi::Value FileObject::lockedByOther(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);

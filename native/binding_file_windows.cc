@@ -35,7 +35,7 @@ Napi::Value FileObject::map(const Napi::CallbackInfo& info) {
     return Napi::Value();
   }
   const Lease lease = std::make_shared<std::shared_ptr<void>>(view);
-  const Napi::Value buffer = makeArrayBuffer(env, view->base(), length, lease);
+  const Napi::Value buffer = makeArrayBuffer(env, view->base(), view->length(), lease);
   if (buffer.IsEmpty()) return buffer;
   if (opening.windows.size() <= index) opening.windows.resize(index + 1);
   // A shorter view that was there goes on with its ArrayBuffer until the file is closed: somebody may be reading it.

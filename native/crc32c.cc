@@ -7,8 +7,17 @@
 
 #include "platform.h"
 
-#if defined(__x86_64__)
+#if defined(_MSC_VER) && defined(_M_X64)
 #include <nmmintrin.h>
+// This compiler knows every instruction everywhere.
+#define FOLIODB_CRC_TARGET
+#define FOLIODB_CRC_X64
+#elif defined(_MSC_VER) && defined(_M_ARM64)
+#include <intrin.h>
+#define FOLIODB_CRC_TARGET
+#elif defined(__x86_64__)
+#include <nmmintrin.h>
+#define FOLIODB_CRC_X64
 #if defined(__clang__) && __clang_major__ >= 14
 // Since then the checksum is a feature of its own, which an attribute's sse4.2 does not bring along.
 #define FOLIODB_CRC_TARGET __attribute__((target("sse4.2,crc32")))
@@ -95,7 +104,7 @@ uint32_t shiftOverLane(uint32_t crc) {
   return t[0][crc & 255] ^ t[1][crc >> 8 & 255] ^ t[2][crc >> 16 & 255] ^ t[3][crc >> 24];
 }
 
-#if defined(__x86_64__)
+#if defined(FOLIODB_CRC_X64)
 FOLIODB_CRC_TARGET inline uint32_t step8(uint32_t crc, uint64_t value) {
   return static_cast<uint32_t>(_mm_crc32_u64(crc, value));
 }

@@ -1,6 +1,5 @@
 #include "opening.h"
 
-#include <cstdlib>
 #include <mutex>
 #include <unordered_set>
 
@@ -23,7 +22,7 @@ struct Openings {
 /** Never destroyed: openings may outlive the destruction of statics. */
 Openings& openings() {
   static Openings* const only = [] {
-    std::atexit([] {
+    platform::atProcessEnd([] {
       const std::lock_guard<std::mutex> hold(openings().mutex);
       for (Opening* const opening : openings().all) opening->endThreads();
     });

@@ -1,5 +1,5 @@
 // What the addon asks of the operating system: one system call a function, every result a Status. platform_posix*.cc
-// implement it for Linux and macOS; nothing of POSIX shows here, so that Windows can implement the same header.
+// implement it for Linux and macOS, platform_win32*.cc for Windows; nothing of either shows here.
 #pragma once
 
 #include <cstddef>
@@ -98,11 +98,15 @@ Status dropCache(const File& file);
 enum class Flush { ordered, durable };
 /** Makes everything stored in the file durable, its size included, and through views if `flushView` went before. */
 Status flushFile(const File& file, Flush flush);
-/** Hands what was stored through a view to `flushFile`. Nothing to do on Linux, where flushFile covers views. */
+/** Whether `flushFile` leaves out what was stored through views, so that `flushView` has to go before. Not on Linux. */
+bool viewsNeedFlush();
+/** Hands what was stored through a view to `flushFile`; what was stored through another view of the same bytes may be left out. */
 Status flushView(void* base, size_t length);
 
 /** Bytes of a page of the system's memory. */
 size_t memoryPageSize();
+/** Shortens `length` to what a view from `at` can have: on Windows it ends where the file does, elsewhere it may go on. */
+Status limitView(const File& file, uint64_t at, size_t* length);
 Status mapView(const File& file, uint64_t at, size_t length, bool writable, void** base);
 Status unmapView(void* base, size_t length);
 /** Lets go of the view's pages, so that the next access asks the file again. */
@@ -120,11 +124,18 @@ Status populate(void* base, size_t length);
 /** Takes pages of a shared mapping of a file out of this process' page table. Nothing is lost: a touch brings them back. */
 void depopulate(void* base, size_t length);
 
-/** Byte-range locks that belong to one opening of a file. `start` is relative to 2^62, beyond the end of every file. */
+/**
+ * Byte-range locks that belong to one opening of a file. `start` is relative to 2^62, beyond the end of every file. Not
+ * every system converts and splits them: a range is given back as it was taken, and what an opening has it does not take again.
+ */
 enum class LockMode { shared, exclusive };
 Status lock(const File& file, uint64_t start, uint64_t length, LockMode mode, bool* granted);
 Status unlock(const File& file, uint64_t start, uint64_t length);
+/** Turns an exclusive lock into a shared one of one byte of its range, without a moment between. */
+Status narrowLock(const File& file, uint64_t start, uint64_t length, uint64_t byte);
 Status unlockAll(const File& file);
+/** Whether `lockedByOther` can be asked about bytes that the opening itself has locked. */
+bool looksPastOwnLocks();
 /** Start of a lock of another opening that would refuse `mode` in the range, or -1. */
 Status lockedByOther(const File& file, uint64_t start, uint64_t length, LockMode mode, int64_t* holder);
 
@@ -140,6 +151,9 @@ class Thread {
   uintptr_t handle_ = 0;
   bool started_ = false;
 };
+
+/** Calls when the process ends by itself, while its threads still run; never on Windows, where no such moment is left. */
+void atProcessEnd(void (*call)());
 
 /** Differs between boots of the machine. */
 Status bootId(uint8_t id[16]);

@@ -178,6 +178,14 @@ Status flushFile(const File& file, Flush flush) {
 #endif
 }
 
+bool viewsNeedFlush() {
+#if defined(__linux__)
+  return false;
+#else
+  return true;
+#endif
+}
+
 Status flushView(void* base, size_t length) {
 #if defined(__linux__)
   (void)base, (void)length;
@@ -190,6 +198,11 @@ Status flushView(void* base, size_t length) {
 size_t memoryPageSize() {
   static const size_t size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   return size;
+}
+
+Status limitView(const File& file, uint64_t at, size_t* length) {
+  (void)file, (void)at, (void)length;
+  return Status{};
 }
 
 Status mapView(const File& file, uint64_t at, size_t length, bool writable, void** base) {

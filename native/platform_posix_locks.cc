@@ -51,6 +51,17 @@ Status unlock(const File& file, uint64_t start, uint64_t length) {
   return check(retry([&] { return ::fcntl(descriptor(file), kLockSet, &record); }), "fcntl");
 }
 
+Status narrowLock(const File& file, uint64_t start, uint64_t length, uint64_t byte) {
+  bool granted = false;
+  Status status = lock(file, byte, 1, LockMode::shared, &granted);
+  // A length of 0 would mean all that follows.
+  if (status.ok() && byte > start) status = unlock(file, start, byte - start);
+  if (status.ok() && byte + 1 < start + length) status = unlock(file, byte + 1, start + length - byte - 1);
+  return status;
+}
+
+bool looksPastOwnLocks() { return true; }
+
 Status unlockAll(const File& file) {
   // A length of 0 reaches to the largest offset.
   return unlock(file, 0, 0);

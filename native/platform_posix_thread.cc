@@ -1,7 +1,8 @@
-// Threads.
+// Threads, and the process's end.
 #include <pthread.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "platform.h"
@@ -51,5 +52,7 @@ void Thread::join() {
   pthread_join(thread, nullptr);
   started_ = false;
 }
+
+void atProcessEnd(void (*call)()) { std::atexit(call); }
 
 }  // namespace foliodb::platform

@@ -9,7 +9,8 @@ using platform::Status;
 Status View::map(const platform::File& file, uint64_t at, size_t length, bool writable, std::shared_ptr<Faults> faults,
                  std::shared_ptr<View>* view) {
   void* base = nullptr;
-  Status status = platform::mapView(file, at, length, writable, &base);
+  Status status = platform::limitView(file, at, &length);
+  if (status.ok()) status = platform::mapView(file, at, length, writable, &base);
   if (!status.ok()) return status;
   // From here on the destructor unmaps.
   std::shared_ptr<View> made(new View());
@@ -142,7 +143,8 @@ Status prepareForStores(const platform::File& file, View& view, size_t at, size_
   for (size_t page = from; recent && page < to; page += pageSize) recent = view.isRecent(page);
   Status status;
   if (!recent) status = overwriteAbsent(file, view, at, end);
-  if (!status.ok()) return status;
+  // Where nobody can tell what is in memory, there is no populating either, and all is overwritten below.
+  if (!status.ok() && !platform::isUnsupported(status)) return status;
   status = platform::populate(view.base() + from, std::min(to, view.length()) - from);
   if (status.ok()) {
     for (size_t page = from; few && !recent && page < to; page += pageSize) view.noteRecent(page);

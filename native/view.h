@@ -23,7 +23,10 @@ class View {
   /** What is known of counting the file's pages in memory: `works` once a count was not 0, `useless` once one was wrong. */
   enum class Counting { unknown, works, useless };
 
-  /** Maps [at, at + length); what lies past the end of the file may be mapped, but touching it is a fault. */
+  /**
+   * Maps [at, at + length), or as much of it as a view can have (platform::limitView); what lies past the end of the file may be
+   * mapped, but touching it is a fault.
+   */
   static platform::Status map(const platform::File& file, uint64_t at, size_t length, bool writable,
                               std::shared_ptr<Faults> faults, std::shared_ptr<View>* view);
   ~View();

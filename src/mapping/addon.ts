@@ -65,15 +65,22 @@ export interface NativeFile {
   flush(): void;
   dropCache(): void;
   /**
-   * Maps `length` bytes from `index * windowSize`. Every window of a file has the same size, at most 1 GiB; a window is
-   * mapped again only with a greater length, and its shorter views stay. `close` detaches the ArrayBuffers of all.
+   * Maps `length` bytes from `index * windowSize`; on Windows fewer where the file ends, elsewhere past its end, too. Every
+   * window of a file has the same size, at most 1 GiB; a window is mapped again only with a greater length, and its shorter
+   * views stay. `close` detaches the ArrayBuffers of all.
    */
   map(index: number, windowSize: number, writable: boolean, length: number): ArrayBuffer;
   /** Readies whole 4 KiB blocks of a window for stores; their content may be lost. */
   prepare(index: number, at: number, length: number): void;
-  /** Takes or converts a lock. The writer byte alone, exclusively, is refused while others wait and this opening has just had it. */
+  /**
+   * Takes a lock, which is given back by the same range, and not taken again before. The writer byte alone, exclusively, is
+   * refused while others wait and this opening has just had it.
+   */
   lock(start: number, length: number, exclusive: boolean): boolean;
   unlock(start: number, length: number): void;
+  /** Turns an exclusive lock into a shared one of one byte of its range, without a moment between. */
+  narrowLock(start: number, length: number, byte: number): void;
+  /** Not about bytes that this opening has locked: Windows can't tell those from others'. */
   lockedByOther(start: number, length: number, exclusive: boolean): number;
   /** Waits for the writer lock on this thread. Nothing interrupts it: keep `limitMs` short and call again. */
   waitLock(limitMs: number): boolean;

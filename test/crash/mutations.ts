@@ -84,8 +84,8 @@ export const MUTATIONS = {
   othersNotSeen: {
     name: "opener takes itself for alone",
     file: OPENING,
-    from: "if (tryAlone(file)) return",
-    to: "if (tryAlone(file) || true) return",
+    from: "if (alone) return",
+    to: "if (alone || true) return",
   },
   openerTakesMetaForDurable: {
     name: "opener that is alone takes the newer meta for durable",
@@ -126,8 +126,8 @@ export const MUTATIONS = {
   presenceGivenUp: {
     name: "presence given up when the opener has settled in",
     file: "store/pager/presence.ts",
-    from: 'file.tryLock({ start: byte, length: 1 }, "shared");\n  file.unlock({ start: LOCK_PRESENCE, length: nonce });',
-    to: "file.unlock({ start: LOCK_PRESENCE, length: nonce + 1 });",
+    from: "file.narrowLock(PRESENCE_RANGE, LOCK_PRESENCE + nonce);",
+    to: "file.unlock(PRESENCE_RANGE);",
   },
   poisonForgottenByOpener: {
     name: "poison ignored by the opener that is alone, and the newer meta believed",

@@ -46,31 +46,54 @@ function spin(milliseconds: number): void {
   while (performance.now() < end);
 }
 
-test("two openings of one process conflict, and an opening never with itself", () => {
+test("two openings of one process conflict, and an opening's locks end with it", () => {
   const [one, other] = [open(), open()];
-  expect(one.lock(10, 1, true)).toBe(true);
   expect(one.lock(10, 1, true)).toBe(true);
   expect(other.lock(10, 1, false)).toBe(false);
   expect(other.lockedByOther(8, 10, false)).toBe(10);
-  expect(one.lockedByOther(8, 10, true)).toBe(-1);
+  expect(other.lockedByOther(8, 2, false)).toBe(-1);
   one.close();
   expect(other.lock(10, 1, true)).toBe(true);
 });
 
 test("presence: exclusive over the range, then shared on one byte of it, never free in between", () => {
-  const [one, other] = [open(), open()];
+  const [one, other, third] = [open(), open(), open()];
   const byte = PRESENCE + 123_456;
   expect(one.lock(PRESENCE, PRESENCE, true)).toBe(true);
+  expect(other.lock(byte, 1, false)).toBe(false);
   expect(other.lockedByOther(byte, 1, false)).toBe(byte);
-  expect(one.lock(byte, 1, false)).toBe(true);
-  expect(other.lock(byte, 1, false)).toBe(true);
-  other.unlock(byte, 1);
-  one.unlock(PRESENCE, byte - PRESENCE);
-  one.unlock(byte + 1, 2 * PRESENCE - byte - 1);
+  one.narrowLock(PRESENCE, PRESENCE, byte);
+  expect(other.lock(PRESENCE, PRESENCE, true)).toBe(false);
   expect(other.lockedByOther(PRESENCE, PRESENCE, true)).toBe(byte);
+  expect(other.lockedByOther(PRESENCE, PRESENCE, false)).toBe(-1);
   expect(other.lock(byte, 1, false)).toBe(true);
-  expect(other.lock(PRESENCE, byte - PRESENCE, true)).toBe(true);
-  expect(one.lock(PRESENCE, PRESENCE, true)).toBe(false);
+  one.unlock(byte, 1);
+  expect(third.lockedByOther(PRESENCE, PRESENCE, true)).toBe(byte);
+  expect(third.lock(PRESENCE, byte - PRESENCE, true)).toBe(true);
+  expect(third.lock(byte + 1, 2 * PRESENCE - byte - 1, true)).toBe(true);
+});
+
+test.each([0, 2 ** 32 - 1])("an exclusive lock is narrowed to the byte at an end of its range (%d)", (offset) => {
+  const [one, other] = [open(), open()];
+  expect(one.lock(PRESENCE, PRESENCE, true)).toBe(true);
+  one.narrowLock(PRESENCE, PRESENCE, PRESENCE + offset);
+  expect(other.lockedByOther(PRESENCE, PRESENCE, true)).toBe(PRESENCE + offset);
+});
+
+test("to ask who has a lock never keeps another from getting it", async () => {
+  const file = open();
+  const asker = start("lock-ask.mjs", [path, "2000"]);
+  await asker.said;
+  let refused = 0;
+  const end = performance.now() + 1000;
+  while (performance.now() < end) {
+    if (!file.lock(10, 1, false)) refused++;
+    else file.unlock(10, 1);
+    if (!file.lock(20, 1, true)) refused++;
+    else file.unlock(20, 1);
+  }
+  expect(refused).toBe(0);
+  expect(await asker.ended).toMatchObject({ status: 0, errors: "" });
 });
 
 test("a killed holder's lock is free at once", async () => {

@@ -39,16 +39,19 @@ export class CoordinationOpening implements CoordinationFile {
   tryLock(range: LockRange, mode: LockMode): boolean {
     this.#enter();
     this.#process.mayFail("lock", this.path);
+    assert(!this.file.locks.overlaps(this, range), "an opening does not lock what it has locked");
     return this.file.locks.tryLock(this, range, mode);
   }
 
   unlock(range: LockRange): void {
     this.#enter();
+    assert(this.file.locks.holds(this, range), "a lock is given back as it was taken");
     this.file.locks.unlock(this, range);
   }
 
   lockedByOther(range: LockRange, mode: LockMode): number {
     this.#enter();
+    assert(!this.file.locks.overlaps(this, range), "an opening does not ask about what it has locked");
     return this.file.locks.lockedByOther(this, range, mode);
   }
 

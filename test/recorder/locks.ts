@@ -59,6 +59,24 @@ export class LockTable {
     return this.#held.find((lock) => lock.owner === owner && lock.start <= byte && byte < lock.end)?.mode;
   }
 
+  /** Whether the owner holds anything in the range: then Windows would refuse to lock it. */
+  overlaps(owner: object, range: LockRange): boolean {
+    const end = range.start + range.length;
+    return this.#held.some((lock) => lock.owner === owner && lock.start < end && lock.end > range.start);
+  }
+
+  /** Whether the owner holds just this range: Windows gives back no other. */
+  holds(owner: object, range: LockRange): boolean {
+    const end = range.start + range.length;
+    return this.#held.some((lock) => lock.owner === owner && lock.start === range.start && lock.end === end);
+  }
+
+  /** Turns the exclusive lock of a range into a shared one of one byte of it. */
+  narrow(owner: object, range: LockRange, byte: number): void {
+    this.unlock(owner, range);
+    this.tryLock(owner, { start: byte, length: 1 }, "shared");
+  }
+
   releaseAll(owner: object): void {
     this.#held = this.#held.filter((lock) => lock.owner !== owner);
   }

@@ -150,6 +150,7 @@ export class StoreOpening implements StoreFile {
     this.#process.mayFail("lock", this.path);
     // Linux asks for a descriptor that may write before it grants an exclusive lock.
     if (mode === "exclusive" && !this.writable) throw systemError("EBADF", "lock", this.path);
+    assert(isFair(range) || !this.file.locks.overlaps(this, range), "an opening does not lock what it has locked");
     return this.file.locks.tryLock(this, range, mode);
   }
 
@@ -158,12 +159,20 @@ export class StoreOpening implements StoreFile {
     if (range.start === LOCK_WRITER && this.file.locks.heldBy(this, LOCK_WRITER) === "exclusive") {
       this.#hadWriterLock = true;
     }
+    assert(isFair(range) || this.file.locks.holds(this, range), "a lock is given back as it was taken");
     this.file.locks.unlock(this, range);
   }
 
   lockedByOther(range: LockRange, mode: LockMode): number {
     this.#enter();
+    assert(!this.file.locks.overlaps(this, range), "an opening does not ask about what it has locked");
     return this.file.locks.lockedByOther(this, range, mode);
+  }
+
+  narrowLock(range: LockRange, byte: number): void {
+    this.#enter();
+    assert(this.file.locks.holds(this, range), "what is narrowed is held");
+    this.file.locks.narrow(this, range, byte);
   }
 
   /**
@@ -300,4 +309,9 @@ export class StoreOpening implements StoreFile {
     else this.file.disk?.failFlush(ticket, machine.options.failedFlush ?? "old");
     return failure;
   }
+}
+
+/** The addon itself keeps account of who in this opening has the writer lock, and who waits for it. */
+function isFair(range: LockRange): boolean {
+  return range.start === LOCK_WRITER || range.start === LOCK_WAITING;
 }

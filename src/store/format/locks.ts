@@ -16,7 +16,7 @@ export const LOCK_UNPINNED = 2;
 export const LOCK_WAITING = 3;
 /** Presence: a handle shares the byte LOCK_PRESENCE + nonce while it is open. */
 export const LOCK_PRESENCE = 2 ** 32;
-/** Nonces are 1 … LOCK_PRESENCE_LENGTH - 1. */
+/** Nonces are 1 … LOCK_PRESENCE_LENGTH - 1. The first byte is shared by who is joining and does not know the nonce yet. */
 export const LOCK_PRESENCE_LENGTH = 2 ** 32;
 /** In the coordination file: a handle holds the byte LOCK_OWNER + its owner index exclusively. */
 export const LOCK_OWNER = 0;

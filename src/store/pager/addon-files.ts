@@ -135,6 +135,10 @@ export class AddonStoreFile extends AddonLocks implements StoreFile {
     return run;
   }
 
+  narrowLock(range: LockRange, byte: number): void {
+    this.native.narrowLock(range.start, range.length, byte);
+  }
+
   waitLock(range: LockRange, timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs;
     for (;;) {

@@ -104,15 +104,17 @@ function enter(
   const belonging: Belonging = { storeId: layout.storeId, identity: file.identity() };
   const deadline = performance.now() + options.timeout;
   for (;;) {
+    let alone = false;
     try {
-      if (tryAlone(file)) return enterAlone(storage, file, pages, belonging, options);
+      alone = tryAlone(file);
+      if (alone) return enterAlone(storage, file, pages, belonging, options);
       const joined = tryJoin(storage, file, belonging);
       if (joined !== undefined) return takePlace(storage, joined);
     } catch (error) {
       // A reader need not write anything: where the coordination file can't be written, it reads unpinned.
       const code = (error as { code?: unknown }).code;
       if (options.readOnly && (code === "EACCES" || code === "EROFS" || code === "EPERM")) {
-        leave(file);
+        if (alone) leave(file);
         return undefined;
       }
       throw error;

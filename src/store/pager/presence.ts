@@ -5,6 +5,9 @@
  * the whole range exclusively is alone; it builds the coordination file with a fresh nonce and turns its lock into a
  * shared one on that nonce's byte. Whoever doesn't get it joins: the coordination file it finds must be this store's,
  * and its nonce must be one that the others' locks prove. Only the kernel's locks decide.
+ *
+ * Who joins must not share the nonce's byte before it has looked whether others do, for Windows can't tell a lock of one's
+ * own from theirs. Until then it shares the range's first byte, which is no nonce's, so that nobody gets the whole range.
  */
 import { StoreError } from "../../errors.ts";
 import {
@@ -31,6 +34,7 @@ import { LOCK_OWNER, LOCK_PRESENCE, LOCK_PRESENCE_LENGTH } from "../format/locks
 import type { CoordinationFile, FileIdentity, LockRange, Storage, StoreFile } from "./storage.ts";
 
 const PRESENCE_RANGE: LockRange = { start: LOCK_PRESENCE, length: LOCK_PRESENCE_LENGTH };
+const JOINING: LockRange = { start: LOCK_PRESENCE, length: 1 };
 
 /** What ties a coordination file to one store file. */
 export interface Belonging {
@@ -50,13 +54,10 @@ export function tryAlone(file: StoreFile): boolean {
 
 /** Turns the exclusive presence lock into a shared one on the nonce's byte, without a moment between. */
 export function settleIn(file: StoreFile, nonce: number): void {
-  const byte = LOCK_PRESENCE + nonce;
-  file.tryLock({ start: byte, length: 1 }, "shared");
-  file.unlock({ start: LOCK_PRESENCE, length: nonce });
-  if (nonce < LOCK_PRESENCE_LENGTH - 1) file.unlock({ start: byte + 1, length: LOCK_PRESENCE_LENGTH - 1 - nonce });
+  file.narrowLock(PRESENCE_RANGE, LOCK_PRESENCE + nonce);
 }
 
-/** Gives up whatever presence lock the file holds. */
+/** Gives up being alone. */
 export function leave(file: StoreFile): void {
   file.unlock(PRESENCE_RANGE);
 }
@@ -70,10 +71,12 @@ export function tryJoin(storage: Storage, file: StoreFile, belonging: Belonging)
   const found = openOwn(storage, file, belonging);
   if (found === undefined) return undefined;
   const byte: LockRange = { start: LOCK_PRESENCE + found.view.getUint32(COORDINATION_NONCE, true), length: 1 };
-  if (file.tryLock(byte, "shared")) {
-    // From here on nobody can be alone. Were those present before, and is this nonce theirs? Their locks tell.
-    if (file.lockedByOther(PRESENCE_RANGE, "exclusive") === byte.start && isInUse(found)) return found;
-    file.unlock(byte);
+  // From here on nobody can be alone. Is somebody present, and is this nonce theirs? Their locks tell.
+  if (file.tryLock(JOINING, "shared")) {
+    const isTheirs = file.lockedByOther(byte, "exclusive") >= 0 && isInUse(found);
+    const isJoined = isTheirs && file.tryLock(byte, "shared");
+    file.unlock(JOINING);
+    if (isJoined) return found;
   }
   found.close();
   return undefined;

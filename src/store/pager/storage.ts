@@ -21,12 +21,13 @@ export interface LockRange {
 
 /** Anything with byte-range locks that belong to this one opening of the file and die with it (OFD locks). */
 export interface Lockable {
-  /** Takes the lock, or turns the one this opening holds into `mode`, or returns false at once. @throws SystemError */
+  /** Takes the lock, or returns false at once. What this opening has locked it does not lock again. @throws SystemError */
   tryLock(range: LockRange, mode: "shared" | "exclusive"): boolean;
+  /** Gives a lock back, by the range it was taken with. */
   unlock(range: LockRange): void;
   /**
-   * Start (relative to LOCK_BASE) of a lock another opening holds inside `range` that would refuse `mode`, or -1.
-   * Locks of this very opening are never reported.
+   * Start (relative to LOCK_BASE) of a lock another opening holds inside `range` that would refuse `mode`, or -1. Not to be
+   * asked about bytes that this opening has locked itself: Windows can't tell those from others'.
    */
   lockedByOther(range: LockRange, mode: "shared" | "exclusive"): number;
 }
@@ -128,6 +129,8 @@ export interface StoreFile extends Lockable {
   /** Runs the job on this thread. */
   commitSync(plan: CommitPlan): CommitOutcome;
   commit(plan: CommitPlan): CommitRun;
+  /** Turns the exclusive lock of `range` into a shared one of one byte of it, without a moment between. */
+  narrowLock(range: LockRange, byte: number): void;
   /** Waits on this thread, at most `timeoutMs`, for an exclusive lock. Fair to other waiters (see WAITING_LOCK). */
   waitLock(range: LockRange, timeoutMs: number): boolean;
   waitLockAsync(range: LockRange, timeoutMs: number): LockWait;
