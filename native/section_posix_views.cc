@@ -59,7 +59,9 @@ Status discard(const ViewRange& range) {
   if (!isOnDisk(range)) return advise(range, kAdvisePageOut);
   const int file = descriptor(range.section->file);
   const off_t at = static_cast<off_t>(range.section->traits.start + range.at);
-  const off_t length = static_cast<off_t>(range.length);
+  // Whole pages: of the last one the cache would keep what was not named.
+  const size_t pageSize = memoryPageSize();
+  const off_t length = static_cast<off_t>((range.length + pageSize - 1) / pageSize * pageSize);
   // 1. Out of this process: pages that are mapped stay in the cache, and what was stored through the view is noted as dirty.
   Status status = letGo(range);
   if (!status.ok()) return status;
