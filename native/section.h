@@ -119,8 +119,8 @@ size_t allocationGranularity();
 /**
  * Maps [at, at + length) of the section; `at` is a multiple of the granularity, the range lies inside traits.size. `wanted`:
  * exactly there or addressTaken, never over anything; null: anywhere. A store into a read view must never reach the
- * section and never end the process: either it faults and the guard takes it (POSIX), or the view is mapped
- * copy-on-write underneath (Windows). No two views, of the same range or not, may share an address.
+ * section and never end the process: it faults, and the guard takes it (on Windows the view is mapped copy-on-write
+ * underneath, so that even without the guard it stays private). No two views, of the same range or not, may share an address.
  */
 Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAccess access, void* wanted, void** base);
 /** What mapSection mapped, whole. */
@@ -165,7 +165,7 @@ constexpr int32_t kFaultLost = 1;
 constexpr int32_t kFaultStore = 2;
 
 /**
- * Puts a view under the guard (guard_posix.cc; on Windows as much as guard_win32.cc can do: read views need nothing there).
+ * Puts a view under the guard (guard_posix.cc; section_win32_views.cc, which takes stray stores only).
  * The range and the faults must outlive the entry; `slot` is for guard::remove, before unmapping.
  */
 Status guardSection(const ViewRange& range, ViewFaults* faults, int* slot);

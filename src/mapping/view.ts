@@ -1,8 +1,8 @@
 /**
  * A view: a range of a mapping as bytes of this process, until it is closed.
  *
- * A store into a read view never reaches the file. It is caught by the guard (Linux, macOS), or goes into a private copy of the
- * page and is not noticed (Windows). After a fault every method but `close` throws; plain indexing can't.
+ * A store into a read view never reaches the file: the guard puts a private copy of the page in place, and takes note. After a
+ * fault every method but `close` throws; plain indexing can't.
  */
 import { MappingError } from "../errors.ts";
 import { mappingError, native, throwFaults } from "./failures.ts";
