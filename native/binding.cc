@@ -35,6 +35,7 @@ void onEnvironmentEnd(void* raw) {
   addon.files.clear();
   addon.operations.clear();
   addon.handings.clear();
+  endSections(addon);
   napi_release_threadsafe_function(addon.reports, napi_tsfn_abort);
 }
 

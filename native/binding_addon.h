@@ -27,6 +27,8 @@ struct Addon {
   Napi::FunctionReference fileClass;
   Napi::FunctionReference sectionClass;
   Napi::FunctionReference sectionViewClass;
+  /** Sections of this environment, some of them gone. */
+  std::vector<std::weak_ptr<platform::Section>> sections;
   /** Sections on their way to other processes. Their threads end with the environment. */
   std::vector<std::unique_ptr<platform::Handing>> handings;
   napi_threadsafe_function reports = nullptr;

@@ -152,6 +152,19 @@ void defineSections(Napi::Env env, Napi::Object exports) {
   exports.Set("allocationGranularity", static_cast<double>(platform::allocationGranularity()));
 }
 
+void endSections(Addon& addon) {
+  // Finalizers of ArrayBuffers don't run any more, so views would keep the names of their sections.
+  for (const std::weak_ptr<Section>& weak : addon.sections) {
+    const std::shared_ptr<Section> section = weak.lock();
+    if (section == nullptr) continue;
+    Section leaving;
+    leaving.traits.name = section->traits.name;
+    leaving.nameUse = std::move(section->nameUse);
+    leaving.handle = std::move(section->handle);
+  }
+  addon.sections.clear();
+}
+
 Napi::Function SectionObject::define(Napi::Env env) {
   return DefineClass(env, "Section",
                      {
@@ -166,6 +179,12 @@ Napi::Function SectionObject::define(Napi::Env env) {
 
 Napi::Value SectionObject::make(Napi::Env env, Section section) {
   auto shared = std::make_shared<Section>(std::move(section));
+  auto& sections = addonOf(env).sections;
+  if (sections.size() == sections.capacity()) {
+    const auto isGone = [](const std::weak_ptr<Section>& weak) { return weak.expired(); };
+    sections.erase(std::remove_if(sections.begin(), sections.end(), isGone), sections.end());
+  }
+  sections.push_back(shared);
   return addonOf(env).sectionClass.New({Napi::External<std::shared_ptr<Section>>::New(env, &shared)});
 }
 

@@ -15,6 +15,10 @@ namespace foliodb {
 /** Adds the functions of sections to the addon's exports. */
 void defineSections(Napi::Env env, Napi::Object exports);
 
+struct Addon;
+/** The environment ends: names lose this user. Views stay mapped, for somebody's native code may be at work in them. */
+void endSections(Addon& addon);
+
 /** Throws for an outcome that is not ok: a SystemError where there is a number, with the property `refusal` if it is one. */
 void throwOutcome(Napi::Env env, const platform::Outcome& outcome, const std::string& path);
 
