@@ -17,17 +17,7 @@
         "native/commit.cc",
         "native/crc32c.cc",
         "native/fair_lock.cc",
-        "native/guard_posix.cc",
         "native/opening.cc",
-        "native/platform_posix.cc",
-        "native/platform_posix_errors.cc",
-        "native/platform_posix_locks.cc",
-        "native/platform_posix_names.cc",
-        "native/platform_posix_thread.cc",
-        "native/section_posix.cc",
-        "native/section_posix_handing.cc",
-        "native/section_posix_names.cc",
-        "native/section_posix_views.cc",
         "native/section_view.cc",
         "native/view.cc",
         "native/worker.cc"
@@ -38,6 +28,48 @@
         "NODE_ADDON_API_DISABLE_DEPRECATED",
         # A worker that is being terminated can neither be asked nor be thrown at; without this that ends the process.
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
+      "conditions": [
+        ["OS=='win'", {
+          "sources": [
+            "native/guard_win32.cc",
+            "native/platform_win32.cc",
+            "native/platform_win32_errors.cc",
+            "native/platform_win32_locks.cc",
+            "native/platform_win32_names.cc",
+            "native/platform_win32_thread.cc",
+            "native/section_win32.cc",
+            "native/section_win32_handing.cc",
+            "native/section_win32_security.cc",
+            "native/section_win32_views.cc"
+          ],
+          "defines": ["_WIN32_WINNT=0x0A00"],
+          "libraries": ["advapi32.lib"],
+          "msvs_settings": {
+            "VCCLCompilerTool": {
+              "WarningLevel": 4,
+              "WarnAsError": "true",
+              # The warnings of others don't fail this build. Comes after the switches of Node.js's own configuration.
+              "AdditionalOptions": [
+                "/std:c++17", "/external:W0",
+                "/external:I", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")"
+              ]
+            }
+          }
+        }, {
+          "sources": [
+            "native/guard_posix.cc",
+            "native/platform_posix.cc",
+            "native/platform_posix_errors.cc",
+            "native/platform_posix_locks.cc",
+            "native/platform_posix_names.cc",
+            "native/platform_posix_thread.cc",
+            "native/section_posix.cc",
+            "native/section_posix_handing.cc",
+            "native/section_posix_names.cc",
+            "native/section_posix_views.cc"
+          ]
+        }]
       ],
       # As system headers, so that the warnings of others don't fail this build.
       "cflags_cc": [

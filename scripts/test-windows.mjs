@@ -1,0 +1,88 @@
+/**
+ * The code for Windows, run on this machine: builds the addon by mingw-w64 and runs the tests of the store and of mappings with
+ * the real node.exe under Wine. Sets up all it needs in build/windows/.
+ *
+ *   npm run test:windows                                   the newest Node.js 22
+ *   npm run test:windows -- --node 20,22,24                these
+ *   npm run test:windows -- test/store test/process        some tests only: whatever follows is vitest's
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "./steps.mjs";
+import { buildAddon } from "./windows/addon.mjs";
+import { installMachine, installNode, installPrograms, runUnderWine, windowsPath } from "./windows/machine.mjs";
+import { installProject, PROJECT } from "./windows/project.mjs";
+
+const MAJORS_DEFAULT = ["22"];
+/** What touches the system. The rest of the suite is the same everywhere, and needs the tools of a developer's machine. */
+const FILTERS_DEFAULT = ["test/store", "test/pager", "test/errors", "test/model", "test/process", "test/mapping"];
+/** A flush takes Wine many times as long. */
+const TEST_TIMEOUT_MS = 240_000;
+const RUN_TIMEOUT_MS = 3_600_000;
+
+/** How a run ended: from vitest's report, or one failure if there is none. */
+function countsOf(report, code) {
+  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
+  const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
+  const brokenFiles = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
+  const failed = numFailedTests + brokenFiles.length;
+  return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed, skipped: numPendingTests };
+}
+
+async function runSuite(executable, filters) {
+  const report = join(PROJECT, `report-${process.pid}.json`);
+  const vitest = windowsPath(join(PROJECT, "node_modules", "vitest", "vitest.mjs"));
+  const parameters = [
+    ...["run", "--reporter=default", "--reporter=json", `--outputFile.json=${windowsPath(report)}`],
+    ...[`--testTimeout=${TEST_TIMEOUT_MS}`, `--hookTimeout=${TEST_TIMEOUT_MS}`],
+    ...(filters.length > 0 ? filters : FILTERS_DEFAULT),
+  ];
+  const options = { folder: PROJECT, timeoutMs: RUN_TIMEOUT_MS, env: {} };
+  try {
+    const code = await runUnderWine(executable, [vitest, ...parameters], options);
+    return countsOf(report, code);
+  } finally {
+    rmSync(report, { force: true });
+  }
+}
+
+/** What the command line asks for. */
+function parse(parameters) {
+  const at = parameters.indexOf("--node");
+  if (at === -1) return { majors: MAJORS_DEFAULT, filters: parameters };
+  const majors = (parameters[at + 1] ?? "").split(",");
+  if (!majors.every((major) => /^[1-9]\d*$/.test(major))) {
+    throw new Error(`--node wants major numbers as in 20,22, not ${parameters[at + 1]}`);
+  }
+  return { majors, filters: parameters.toSpliced(at, 2) };
+}
+
+async function main() {
+  const { majors, filters } = parse(process.argv.slice(2));
+  execFileSync(process.execPath, [join(packageRoot, "scripts", "setup.mjs"), "--quiet"], { stdio: "inherit" });
+  installPrograms();
+  installMachine();
+  installProject(await buildAddon());
+  const results = [];
+  for (const major of majors) {
+    const begin = performance.now();
+    const { version, executable } = installNode(major);
+    process.stdout.write(`\n--- Node.js ${version} for Windows, under Wine\n`);
+    const counts = await runSuite(executable, filters);
+    results.push({ version, seconds: Math.round((performance.now() - begin) / 1000), ...counts });
+  }
+  process.stdout.write("\n");
+  for (const { version, seconds, passed, failed, skipped } of results) {
+    const rest = skipped > 0 ? `, ${skipped} skipped` : "";
+    process.stdout.write(`Node.js ${version.padEnd(8)} ${passed} passed, ${failed} failed${rest}, ${seconds} s\n`);
+  }
+  const sum = (field) => results.reduce((total, result) => total + result[field], 0);
+  process.stdout.write(`${sum("passed")} passed, ${sum("failed")} failed\n`);
+  process.exitCode = sum("failed") === 0 ? 0 : 1;
+}
+
+main().catch((error) => {
+  process.stderr.write(`\n${error.message}\n`);
+  process.exitCode = 1;
+});
