@@ -10,6 +10,8 @@
 // The functions themselves, of kernel32.
 #define PSAPI_VERSION 2
 #include <psapi.h>
+// RtlGenRandom.
+#include <ntsecapi.h>
 
 #include <algorithm>
 #include <cstring>
@@ -227,15 +229,8 @@ std::wstring widePath(const std::string& path) {
 }
 
 Status randomHex(std::string* digits) {
-  // RtlGenRandom of the system's own headers, without a library of its own to link.
-  using Generate = BOOLEAN(WINAPI*)(PVOID, ULONG);
-  const HMODULE library = ::LoadLibraryW(L"advapi32.dll");
-  const FARPROC found = library == nullptr ? nullptr : ::GetProcAddress(library, "SystemFunction036");
-  if (found == nullptr) return fail("RtlGenRandom");
-  Generate generate = nullptr;
-  std::memcpy(&generate, &found, sizeof generate);
   unsigned char bytes[16];
-  if (generate(bytes, sizeof bytes) == 0) return failure(Fault::io, "RtlGenRandom");
+  if (RtlGenRandom(bytes, sizeof bytes) == 0) return failure(Fault::io, "RtlGenRandom");
   constexpr char kDigits[] = "0123456789abcdef";
   digits->clear();
   for (const unsigned char byte : bytes) *digits += {kDigits[byte >> 4], kDigits[byte & 15]};
