@@ -11,6 +11,9 @@
 
 #include "platform_posix.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -59,7 +62,8 @@ bool askWithoutTimes(int file, const char* path, FileStat* stat) {
   struct statx found;
   const int flags = path[0] == '\0' ? AT_EMPTY_PATH : 0;
   if (::statx(file, path, flags, STATX_TYPE | STATX_INO | STATX_SIZE, &found) == -1) return false;
-  *stat = FileStat{::makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino, found.stx_size,
+  // A macro in some C libraries.
+  *stat = FileStat{makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino, found.stx_size,
                    kindOf(found.stx_mode)};
   return true;
 }
@@ -296,7 +300,9 @@ Status bootId(uint8_t id[16]) {
 
 bool hasCrc32cInstructions() {
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("sse4.2") != 0;
+  // Not __builtin_cpu_supports: it wants a variable of the compiler's own library, which not every one has.
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSE4_2) != 0;
 #elif defined(__aarch64__) && defined(__APPLE__)
   return true;
 #elif defined(__aarch64__) && defined(__linux__)

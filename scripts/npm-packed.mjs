@@ -52,7 +52,10 @@ export function packedFolder(name, version) {
     const beside = mkdtempSync(join(CACHE, ".new-"));
     try {
       // Its last line is the archive's name; with --json it would list every file.
-      const filename = npm(["pack", `${name}@${version}`, "--silent"], beside).trim().split("\n").at(-1);
+      const filename = npm(["pack", `${name}@${version}`, "--silent"], beside)
+        .trim()
+        .split("\n")
+        .at(-1);
       execFileSync("tar", ["-xzf", filename], { cwd: beside });
       rmSync(join(beside, filename));
       if (!existsSync(folder)) renameSync(beside, folder);
