@@ -33,6 +33,8 @@ Status startOf(HANDLE process, uint64_t* start) {
 }
 
 struct Address {
+  /** Different in every address: numbers of handles come again, and each address is good once. */
+  std::string digits;
   unsigned long process = 0;
   unsigned long long start = 0;
   long long section = 0;
@@ -40,12 +42,20 @@ struct Address {
   long long file = 0;
 };
 
-constexpr char kAddressFormat[] = "win32:%lu:%llx:%lld:%lld";
-
 std::string textOf(const Address& address) {
   char text[128];
-  std::snprintf(text, sizeof text, kAddressFormat, address.process, address.start, address.section, address.file);
-  return text;
+  std::snprintf(text, sizeof text, "%lu:%llx:%lld:%lld", address.process, address.start, address.section, address.file);
+  return address.digits + ":" + text;
+}
+
+/** False: it is no address of this form. */
+bool parse(const std::string& text, Address* address) {
+  char digits[33];
+  const int count = std::sscanf(text.c_str(), "%32[0-9a-f]:%lu:%llx:%lld:%lld", digits, &address->process, &address->start,
+                                &address->section, &address->file);
+  if (count != 5) return false;
+  address->digits = digits;
+  return textOf(*address) == text;
 }
 
 /** Whether a handle of this process is what the traits say. Nothing is closed: it may be anybody's. */
@@ -104,9 +114,13 @@ Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t
   const DWORD process = static_cast<DWORD>(pid);
   const Handle target(::OpenProcess(PROCESS_DUP_HANDLE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, process));
   if (!target.isValid()) return outcome(fail("OpenProcess"));
+  Address made;
+  made.process = process;
   uint64_t start = 0;
   Status status = startOf(target.get(), &start);
+  if (status.ok()) status = randomHex(&made.digits);
   if (!status.ok()) return outcome(status);
+  made.start = start;
 
   HANDLE sent = nullptr;
   HANDLE sentFile = nullptr;
@@ -117,7 +131,9 @@ Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t
     status = duplicateInto(target.get(), native(section.file), rights, false, &sentFile);
     if (!status.ok()) ::DuplicateHandle(target.get(), sent, nullptr, nullptr, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
   }
-  if (status.ok()) *address = textOf(Address{process, start, numberOf(sent), numberOf(sentFile)});
+  made.section = numberOf(sent);
+  made.file = numberOf(sentFile);
+  if (status.ok()) *address = textOf(made);
   return outcome(status);
 }
 
@@ -125,12 +141,13 @@ Outcome receiveHanded(const std::string& address, const SectionTraits& traits, u
   (void)limitMs;
   Address parsed;
   uint64_t start = 0;
-  const int count = std::sscanf(address.c_str(), kAddressFormat, &parsed.process, &parsed.start, &parsed.section, &parsed.file);
-  if (count != 4 || textOf(parsed) != address) return refused(Refusal::notHanded);
+  if (!parse(address, &parsed)) return refused(Refusal::notHanded);
   const Status status = startOf(::GetCurrentProcess(), &start);
   if (!status.ok()) return outcome(status);
   if (parsed.process != ::GetCurrentProcessId() || parsed.start != start) return refused(Refusal::notHanded);
-  if (!fits(handleOf(parsed.section), traits) || !takeOnce(address)) return refused(Refusal::notHanded);
+  if (!fits(handleOf(parsed.section), traits)) return refused(Refusal::notHanded);
+  if (parsed.file != 0 && ::GetFileType(handleOf(parsed.file)) != FILE_TYPE_DISK) return refused(Refusal::notHanded);
+  if (!takeOnce(address)) return refused(Refusal::notHanded);
   if (parsed.file != 0) section->file = File(static_cast<intptr_t>(parsed.file));
   return takeOver(handleOf(parsed.section), traits, section);
 }
