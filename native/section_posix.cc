@@ -177,7 +177,7 @@ Outcome giveName(const SectionRequest& request, Section* section, bool* taken) {
 }  // namespace
 
 Section::~Section() {
-  if (nameUse.isOpen()) leaveName(traits.name, nameUse);
+  if (nameUse.isOpen()) leaveName(nameUse);
 }
 
 Status randomHex(std::string* digits) {

@@ -41,8 +41,8 @@ Outcome joinName(const std::string& name, File* use, NameRecord* record);
  * the file of the record is as long as record and memory.
  */
 Outcome makeName(const std::string& name, unsigned mode, const NameRecord& record, File* use, bool* taken);
-/** Ends the use; the last user of all removes the name. */
-void leaveName(const std::string& name, const File& use);
+/** Ends the use, before the opening is closed; the last user of all removes the name. */
+void leaveName(const File& use);
 /** Opens what the user of a name found there. */
 Outcome openNamed(const NameRecord& record, const File& use, bool forWrite, File* file);
 /** For a section that came from another process: becomes a user of its name if that still means this file. */

@@ -14,11 +14,16 @@
 //    the second succeeds. (Turning one lock into the other, each would be refused for the other's sake.) An opener that comes
 //    in between finds nobody, as if it had come a moment later.
 // 5. A record that nobody has locked is left over by processes that were killed: as if it did not exist.
+//
+// process.exit() runs no finalizers: what names the process uses is noted here, and they are left when it ends.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "section_posix.h"
@@ -60,10 +65,44 @@ Status nameFolder(std::string* folder) {
   return Status{};
 }
 
+/** Paths of the names this process uses, by descriptor. Never destroyed: threads may still be at work when the process ends. */
+struct Uses {
+  std::mutex mutex;
+  std::map<int, std::string> paths;
+};
+
+Uses& uses() {
+  static Uses* const all = new Uses();
+  return *all;
+}
+
 bool isSame(const std::string& path, const File& file) {
   FileStat named, open;
   return statPath(path.c_str(), &named).ok() && statFile(file, &open).ok() && named.device == open.device &&
          named.inode == open.inode;
+}
+
+/** Rule 4. Whatever fails here: closing the descriptor ends the use, and the next opener removes the name. */
+void leavePath(const std::string& path, const File& use) {
+  bool granted = false;
+  if (!unlock(use, 0, 1).ok() || !lock(use, 0, 1, LockMode::exclusive, &granted).ok() || !granted) return;
+  if (isSame(path, use)) removeName(path.c_str());
+}
+
+void leaveAll() {
+  const std::lock_guard<std::mutex> hold(uses().mutex);
+  for (const auto& [number, path] : uses().paths) {
+    const File use(number);
+    leavePath(path, use);
+  }
+  uses().paths.clear();
+}
+
+void noteUse(const std::string& path, const File& use) {
+  static const int registered = std::atexit(leaveAll);
+  (void)registered;
+  const std::lock_guard<std::mutex> hold(uses().mutex);
+  uses().paths[descriptor(use)] = path;
 }
 
 bool readRecord(const File& file, NameRecord* record) {
@@ -157,6 +196,7 @@ Outcome joinName(const std::string& name, File* use, NameRecord* record) {
   for (int i = 0; i < kJoinAttemptsMax; i++) {
     bool again = false;
     const Outcome joined = tryToJoin(path, use, record, &again);
+    if (use->isOpen()) noteUse(path, *use);
     if (!joined.ok() || !again) return joined;
     if (i > 2) ::usleep(kJoinPauseMicroseconds);
   }
@@ -181,6 +221,7 @@ Outcome makeName(const std::string& name, unsigned mode, const NameRecord& recor
   }
   if (status.ok()) {
     *use = std::move(made.file);
+    noteUse(path, *use);
     return Outcome{};
   }
   if (!made.path.empty()) removeName(made.path.c_str());
@@ -197,14 +238,16 @@ Outcome makeName(const std::string& name, unsigned mode, const NameRecord& recor
   return Outcome{};
 }
 
-void leaveName(const std::string& name, const File& use) {
+void leaveName(const File& use) {
   std::string path;
-  if (!nameFolder(&path).ok()) return;
-  path += "foliodb." + name;
-  // Rule 4. Whatever fails here: closing the descriptor ends the use, and the next opener removes the name.
-  bool granted = false;
-  if (!unlock(use, 0, 1).ok() || !lock(use, 0, 1, LockMode::exclusive, &granted).ok() || !granted) return;
-  if (isSame(path, use)) removeName(path.c_str());
+  {
+    const std::lock_guard<std::mutex> hold(uses().mutex);
+    const auto found = uses().paths.find(descriptor(use));
+    if (found == uses().paths.end()) return;
+    path = std::move(found->second);
+    uses().paths.erase(found);
+  }
+  leavePath(path, use);
 }
 
 Outcome openNamed(const NameRecord& record, const File& use, bool forWrite, File* file) {
@@ -229,7 +272,7 @@ void rejoinName(const SectionTraits& traits, const File& file, File* use) {
   else if (same) same = stat.device == record.device && stat.inode == record.inode;
   // A name that means something else by now is given back as it was found.
   if (same) *use = std::move(joined);
-  else leaveName(traits.name, joined);
+  else leaveName(joined);
 }
 
 }  // namespace foliodb::platform

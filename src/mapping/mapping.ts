@@ -6,7 +6,7 @@ import { MappingError } from "../errors.ts";
 import { loadAddon } from "./addon.ts";
 import { native, throwFaults } from "./failures.ts";
 import { type HandOptions, type Inheritance, type InheritOptions, inherit, prepareHanding } from "./handing.ts";
-import { ACCESSES, BACKINGS, type NativeSection, type NativeTraits, PROTECTIONS } from "./native.ts";
+import { ACCESSES, ADVICES, BACKINGS, type NativeSection, type NativeTraits, PROTECTIONS } from "./native.ts";
 import {
   type Backing,
   type ByteCount,
@@ -32,6 +32,12 @@ export interface ViewsOptions {
   readonly pieceSize?: number;
   readonly access?: ViewAccess;
 }
+
+/**
+ * A view up to this size is read whole when it is mapped, and nothing around it is read. Linux would read around the first
+ * byte that is touched, up to 8 MiB: 1,000 views of 64 KiB at random offsets then take 10 s of CPU instead of 0.2.
+ */
+const READ_WHOLE_MAX = 256 * 1024;
 
 const PIECE_SIZE_DEFAULT = 64 * 1024 * 1024;
 
@@ -101,6 +107,10 @@ export class Mapping {
     const made = native(() =>
       this.#native.map(offset - skip, Number(length + skip), Number(skip), ACCESSES.indexOf(access), wanted),
     );
+    if (process.platform === "linux" && this.backing !== "memory" && length <= READ_WHOLE_MAX) {
+      native(() => made.advise(0, Number(length + skip), ADVICES.indexOf("random")));
+      native(() => made.advise(Number(skip), Number(length), ADVICES.indexOf("willneed")));
+    }
     return new View({ native: made, access, backing: this.backing, offset, skip: Number(skip) });
   }
 

@@ -1,0 +1,228 @@
+/** Point 3: handing a mapping without a name to a child and to a process that runs. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createMapping, type Mapping, openMapping, receiveMapping } from "foliodb/mapping";
+import { afterEach, expect, test } from "vitest";
+import {
+  codeOf,
+  codeOfAsync,
+  isLinux,
+  isWindows,
+  newName,
+  type Other,
+  STDIO,
+  startOther,
+  temporaryFolder,
+} from "./others.ts";
+
+const folder = temporaryFolder();
+const mappings: Mapping[] = [];
+function kept(mapping: Mapping): Mapping {
+  mappings.push(mapping);
+  return mapping;
+}
+afterEach(() => {
+  for (const mapping of mappings.splice(0)) mapping.close();
+});
+
+function memory(): Mapping {
+  return kept(createMapping({ size: 8192 }));
+}
+
+let fileCount = 0;
+function file(): Mapping {
+  const path = join(folder, `file-${fileCount++}`);
+  writeFileSync(path, "content of the file");
+  return kept(createMapping({ path, size: 8192 }));
+}
+
+/** A child that has inherited the mapping, and received it. */
+async function childWith(mapping: Mapping, access?: "read" | "write"): Promise<Other> {
+  const inheritance = mapping.inherit({ stdio: STDIO, ...(access === undefined ? {} : { access }) });
+  const child = await startOther([inheritance.token], inheritance.stdio);
+  inheritance.close();
+  inheritance.close();
+  expect(await child.ask("receive", { token: await child.ask("argument") })).toMatchObject({ size: mapping.size });
+  return child;
+}
+
+test.each([
+  ["memory", memory],
+  ["a file", file],
+] as const)("a child inherits %s, and both see each other's stores", async (_what, make) => {
+  const mapping = make();
+  const view = mapping.view();
+  view.bytes[0] = 65;
+  const child = await childWith(mapping);
+  await child.ask("view");
+  expect(await child.ask("load")).toEqual([65]);
+  await child.ask("store", { at: 8191, bytes: [66] });
+  expect(view.bytes[8191]).toBe(66);
+  view.close();
+});
+
+test.each([
+  ["memory", memory],
+  ["a file", file],
+] as const)(
+  "%s is handed to a process that runs already, and outlives the sender's own mapping",
+  async (_what, make) => {
+    const other = await startOther();
+    const mapping = make();
+    const view = mapping.view();
+    view.bytes[0] = 65;
+    const token = await mapping.handTo(other.pid);
+    expect(token).toMatch(/^\S+$/);
+    mapping.close();
+    view.close();
+    expect(await other.ask("receive", { token })).toMatchObject({ protection: "readwrite", existed: false });
+    await other.ask("view");
+    expect(await other.ask("load")).toEqual([65]);
+  },
+);
+
+test("what was handed over can be handed on: there and back", async () => {
+  const other = await startOther();
+  const mapping = memory();
+  const view = mapping.view();
+  await other.ask("receive", { token: await mapping.handTo(other.pid) });
+  await other.ask("view");
+  const back = kept(receiveMapping(await other.ask<string>("handTo", { pid: process.pid })));
+  const again = back.view();
+  await other.ask("store", { bytes: [1, 2, 3] });
+  expect([...view.bytes.subarray(0, 3)]).toEqual([1, 2, 3]);
+  expect([...again.bytes.subarray(0, 3)]).toEqual([1, 2, 3]);
+  expect(again.address).not.toBe(view.address);
+  view.close();
+  again.close();
+});
+
+test.each([
+  ["memory", memory],
+  ["a file", file],
+] as const)("%s narrowed to reading can't be mapped for writing by who receives it", async (_what, make) => {
+  const mapping = make();
+  const view = mapping.view();
+  view.bytes[5] = 55;
+  const other = await startOther();
+  await other.ask("receive", { token: await mapping.handTo(other.pid, { access: "read" }) });
+  for (const user of [other, await childWith(mapping, "read")]) {
+    expect(await codeOfAsync(user.ask("view", { access: "write" }))).toBe("ACCESS");
+    await user.ask("view");
+    expect(await user.ask("load", { at: 5 })).toEqual([55]);
+    await user.ask("store", { at: 5, bytes: [1] });
+    expect(view.bytes[5]).toBe(55);
+  }
+  expect(codeOf(() => kept(receiveMapping("x")))).toBe("OPTION");
+  view.close();
+});
+
+// Windows' handle of lesser access is shown by the refusal above: there is no descriptor to look at.
+test.runIf(!isWindows)("the descriptor a child gets for reading is one for reading", async () => {
+  for (const make of [memory, file]) {
+    const mapping = make();
+    for (const [access, flags] of [
+      ["read", 0],
+      ["write", 2],
+    ] as const) {
+      const inheritance = mapping.inherit({ stdio: STDIO, access });
+      const number = inheritance.stdio.length - 1;
+      const child = await startOther([inheritance.token], inheritance.stdio);
+      inheritance.close();
+      expect(await child.ask("isOpenDescriptor", { number })).toBe(true);
+      if (isLinux) expect((await child.ask<number>("descriptorFlags", { number })) & 3).toBe(flags);
+      const written = await codeOfAsync(child.ask("writeDescriptor", { number }));
+      expect(written).toBe(access === "read" ? "EBADF" : undefined);
+      // Receiving takes the descriptor over: nothing is left at its number.
+      await child.ask("receive", { token: inheritance.token });
+      expect(await codeOfAsync(child.ask("isOpenDescriptor", { number }))).toBe("EBADF");
+    }
+  }
+});
+
+test("access is never widened", async () => {
+  const path = join(folder, "for-reading");
+  writeFileSync(path, "content");
+  const mapping = kept(createMapping({ path, protection: "readonly" }));
+  expect(codeOf(() => mapping.inherit({ access: "write" }))).toBe("ACCESS");
+  expect(await codeOfAsync(mapping.handTo(process.pid, { access: "write" }))).toBe("ACCESS");
+  const received = kept(receiveMapping(await mapping.handTo(process.pid)));
+  expect(received).toMatchObject({ protection: "readonly", size: 7, path });
+});
+
+test("a token is for one process, once, and for a limited time", async () => {
+  const [right, wrong] = await Promise.all([startOther(), startOther()]);
+  const mapping = memory();
+  const token = await mapping.handTo(right.pid);
+  expect(await codeOfAsync(wrong.ask("receive", { token }))).toBe("NOT_HANDED");
+  expect(codeOf(() => receiveMapping(token))).toBe("NOT_HANDED");
+  // Who knows the address, but not the secret, gets nothing, and takes nothing away.
+  const [prefix, body] = token.split(/(?<=^foliodb-mapping-1\.)/);
+  const content = JSON.parse(Buffer.from(body, "base64url").toString());
+  content.address = content.address.replace(/^./, (digit: string) => (digit === "0" ? "1" : "0"));
+  const forged = prefix + Buffer.from(JSON.stringify(content)).toString("base64url");
+  expect(await codeOfAsync(right.ask("receive", { token: forged }))).toBe("NOT_HANDED");
+  await right.ask("receive", { token });
+  expect(await codeOfAsync(right.ask("receive", { token }))).toBe("NOT_HANDED");
+  // On Windows the handle lies in the receiver from the first, and waits.
+  if (isWindows) return;
+  const late = await mapping.handTo(right.pid, { timeout: 50 });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(await codeOfAsync(right.ask("receive", { token: late }))).toBe("NOT_HANDED");
+});
+
+test.runIf(isLinux)(
+  "hand-overs that are over, and inheritances that are closed, leave no descriptor behind",
+  async () => {
+    const other = await startOther();
+    const mapping = memory();
+    const before = readdirSync("/proc/self/fd").length;
+    for (let i = 0; i < 20; i++) {
+      await other.ask("receive", { as: `m${i}`, token: await mapping.handTo(other.pid) });
+      mapping.inherit().close();
+      await mapping.handTo(other.pid, { timeout: 1 });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    // The next hand-over clears away what is over; its own socket, pipe and descriptor are there while it waits.
+    await mapping.handTo(other.pid, { timeout: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await mapping.handTo(other.pid, { timeout: 0 });
+    expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before + 4);
+  },
+);
+
+test("a process that received a mapping of a name is a user of that name", async () => {
+  const name = newName();
+  const mapping = kept(createMapping({ name, size: 4096 }));
+  const other = await startOther();
+  expect(await other.ask("receive", { token: await mapping.handTo(other.pid) })).toMatchObject({ name });
+  mapping.close();
+  const found = kept(openMapping(name));
+  expect(found.size).toBe(4096);
+  found.close();
+  await other.kill();
+  expect(codeOf(() => openMapping(name))).toBe("NAME_NOT_FOUND");
+});
+
+test("what is no token, or no process, is refused", async () => {
+  for (const token of ["", "x", "foliodb-mapping-1.", `foliodb-mapping-1.${Buffer.from("{}").toString("base64url")}`]) {
+    expect(codeOf(() => receiveMapping(token))).toBe("OPTION");
+  }
+  const mapping = memory();
+  for (const pid of [0, -1, 1.5, Number.NaN]) expect(await codeOfAsync(mapping.handTo(pid))).toBe("OPTION");
+  expect(await codeOfAsync(mapping.handTo(process.pid, { timeout: -1 }))).toBe("OPTION");
+  const inheritance = mapping.inherit();
+  // Nobody was born with this number, or it is another file's.
+  expect(codeOf(() => receiveMapping(inheritance.token.replace(/.$/, "")))).toBeDefined();
+  inheritance.close();
+});
+
+test.runIf(!isWindows)("a token whose descriptor is another file's is refused, and that file stays open", async () => {
+  const mapping = memory();
+  const inheritance = mapping.inherit();
+  // In this process the number is something else, or nothing.
+  const number = inheritance.stdio.length - 1;
+  expect(codeOf(() => receiveMapping(inheritance.token))).toBe("NOT_HANDED");
+  if (isLinux) expect(readFileSync(`/proc/self/fdinfo/${number}`, "utf8")).toMatch(/^pos:/);
+  inheritance.close();
+});
