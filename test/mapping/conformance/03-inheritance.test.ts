@@ -211,6 +211,8 @@ test("what is no token, or no process, is refused", async () => {
   const mapping = memory();
   for (const pid of [0, -1, 1.5, Number.NaN]) expect(await codeOfAsync(mapping.handTo(pid))).toBe("OPTION");
   expect(await codeOfAsync(mapping.handTo(process.pid, { timeout: -1 }))).toBe("OPTION");
+  // No system numbers a process like this.
+  expect(await codeOfAsync(mapping.handTo(2 ** 31 - 1))).toBe("NOT_FOUND");
   const inheritance = mapping.inherit();
   // Nobody was born with this number, or it is another file's.
   expect(codeOf(() => receiveMapping(inheritance.token.replace(/.$/, "")))).toBeDefined();
