@@ -1,61 +1,103 @@
 // Sections on their way to other processes: handles are inherited, or duplicated into a process that runs. A handle is a
-// number that means something in one process only; the address that goes with it says which, so that a token that went astray
-// is refused instead of meaning another handle.
+// number that means something in one process only. What is handed to a running process therefore comes with a ticket: memory
+// with a secret, of which the receiver gets a handle, too. An address is the secret and that handle's number: in any other
+// process, and a second time, the number does not lead to the secret, and nothing is taken.
 #include "section_win32.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <set>
 
 namespace foliodb::platform {
 namespace {
 
-/**
- * What this process has taken over. Each handle is taken once: a second owner would close it a second time, when its number
- * may mean something else. A few bytes for each section that ever came to this process.
- */
-bool takeOnce(const std::string& key) {
-  static std::mutex mutex;
-  static auto* const taken = new std::set<std::string>();
-  const std::lock_guard<std::mutex> hold(mutex);
-  return taken->insert(key).second;
-}
-
 HANDLE handleOf(int64_t number) { return reinterpret_cast<HANDLE>(static_cast<intptr_t>(number)); }
 int64_t numberOf(HANDLE handle) { return static_cast<int64_t>(reinterpret_cast<intptr_t>(handle)); }
 
-/** Tells one process from another that had its number before. */
-Status startOf(HANDLE process, uint64_t* start) {
-  FILETIME created, ended, kernel, user;
-  if (::GetProcessTimes(process, &created, &ended, &kernel, &user) == 0) return fail("GetProcessTimes");
-  *start = uint64_t{created.dwHighDateTime} << 32 | created.dwLowDateTime;
-  return Status{};
+Status duplicateInto(HANDLE process, HANDLE handle, DWORD rights, bool inheritable, HANDLE* duplicate) {
+  const DWORD options = rights == 0 ? DUPLICATE_SAME_ACCESS : 0;
+  return check(::DuplicateHandle(::GetCurrentProcess(), handle, process, duplicate, rights, inheritable ? TRUE : FALSE, options),
+               "DuplicateHandle");
 }
 
-struct Address {
-  /** Different in every address: numbers of handles come again, and each address is good once. */
-  std::string digits;
-  unsigned long process = 0;
-  unsigned long long start = 0;
-  long long section = 0;
+constexpr size_t kSecretLength = 32;
+constexpr DWORD kTicketSize = 4096;
+
+/** As it lies in the memory of a ticket. */
+struct Ticket {
+  char secret[kSecretLength];
+  int64_t section;
   /** 0 for memory. */
-  long long file = 0;
+  int64_t file;
 };
 
-std::string textOf(const Address& address) {
-  char text[128];
-  std::snprintf(text, sizeof text, "%lu:%llx:%lld:%lld", address.process, address.start, address.section, address.file);
-  return address.digits + ":" + text;
+/** A process that is being given handles. Unless it is to keep them, it loses them again at the end. */
+class Receiver {
+ public:
+  explicit Receiver(HANDLE process) : process_(process) {}
+  ~Receiver() {
+    for (size_t i = 0; i < count_; i++) {
+      ::DuplicateHandle(process_, given_[i], nullptr, nullptr, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
+    }
+  }
+  Receiver(const Receiver&) = delete;
+  Receiver& operator=(const Receiver&) = delete;
+
+  /** `rights` 0: those of the handle. */
+  Status give(HANDLE handle, DWORD rights, int64_t* number) {
+    const Status status = duplicateInto(process_, handle, rights, false, &given_[count_]);
+    if (status.ok()) *number = numberOf(given_[count_++]);
+    return status;
+  }
+  void keep() { count_ = 0; }
+
+ private:
+  HANDLE process_;
+  HANDLE given_[3] = {};
+  size_t count_ = 0;
+};
+
+/** Memory with the ticket in it. */
+Status makeTicket(const Ticket& ticket, File* memory) {
+  Permissions permissions;
+  const Status status = permissions.make(Grant::readOnly, 0600);
+  if (!status.ok()) return status;
+  const HANDLE handle =
+      ::CreateFileMappingW(INVALID_HANDLE_VALUE, permissions.attributes(), PAGE_READWRITE, 0, kTicketSize, nullptr);
+  if (handle == nullptr) return fail("CreateFileMapping");
+  *memory = File(reinterpret_cast<intptr_t>(handle));
+  void* const base = ::MapViewOfFile(handle, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0);
+  if (base == nullptr) return fail("MapViewOfFile");
+  std::memcpy(base, &ticket, sizeof ticket);
+  return check(::UnmapViewOfFile(base), "UnmapViewOfFile");
 }
 
-/** False: it is no address of this form. */
-bool parse(const std::string& text, Address* address) {
-  char digits[33];
-  const int count = std::sscanf(text.c_str(), "%32[0-9a-f]:%lu:%llx:%lld:%lld", digits, &address->process, &address->start,
-                                &address->section, &address->file);
-  if (count != 5) return false;
-  address->digits = digits;
-  return textOf(*address) == text;
+/** Reads a ticket and ends it. False: the handle is not that of the ticket with this secret, and stays as it is. */
+bool redeem(HANDLE handle, const char* secret, Ticket* ticket) {
+  SectionExtent extent;
+  if (!querySection(handle, &extent).ok() || extent.isFile || extent.size != kTicketSize) return false;
+  void* const base = ::MapViewOfFile(handle, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0);
+  if (base == nullptr) return false;
+  std::memcpy(ticket, base, sizeof *ticket);
+  const bool right = std::memcmp(ticket->secret, secret, kSecretLength) == 0;
+  // Before anything else may be told the same.
+  if (right) std::memset(base, 0, sizeof *ticket);
+  ::UnmapViewOfFile(base);
+  if (right) ::CloseHandle(handle);
+  return right;
+}
+
+/**
+ * What this process was born with it takes over once: a second owner would close the handle a second time, when its number may mean
+ * another. A few bytes for each mapping that it has inherited.
+ */
+bool takeInherited(int64_t number) {
+  static std::mutex mutex;
+  static auto* const taken = new std::set<int64_t>();
+  const std::lock_guard<std::mutex> hold(mutex);
+  return taken->insert(number).second;
 }
 
 /** Whether a handle of this process is what the traits say. Nothing is closed: it may be anybody's. */
@@ -76,12 +118,6 @@ Outcome takeOver(HANDLE handle, const SectionTraits& traits, Section* section) {
   return completeSection(section);
 }
 
-Status duplicateInto(HANDLE process, HANDLE handle, DWORD rights, bool inheritable, HANDLE* duplicate) {
-  const DWORD options = rights == 0 ? DUPLICATE_SAME_ACCESS : 0;
-  return check(::DuplicateHandle(::GetCurrentProcess(), handle, process, duplicate, rights, inheritable ? TRUE : FALSE, options),
-               "DuplicateHandle");
-}
-
 }  // namespace
 
 Outcome inheritSection(const Section& section, bool readOnly, File* handle) {
@@ -95,7 +131,7 @@ Outcome inheritSection(const Section& section, bool readOnly, File* handle) {
 Outcome receiveInherited(int64_t number, const SectionTraits& traits, const std::string& identity, Section* section) {
   (void)identity;
   const HANDLE handle = handleOf(number);
-  if (!fits(handle, traits) || !takeOnce("inherited:" + std::to_string(number))) return refused(Refusal::notHanded);
+  if (!fits(handle, traits) || !takeInherited(number)) return refused(Refusal::notHanded);
   // Children of this process get what they are given, and no more.
   ::SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0);
   return takeOver(handle, traits, section);
@@ -111,45 +147,38 @@ Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t
                     std::string* address) {
   (void)limitMs;
   handing->reset();
-  const DWORD process = static_cast<DWORD>(pid);
-  const Handle target(::OpenProcess(PROCESS_DUP_HANDLE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, process));
-  if (!target.isValid()) return outcome(fail("OpenProcess"));
-  Address made;
-  made.process = process;
-  uint64_t start = 0;
-  Status status = startOf(target.get(), &start);
-  if (status.ok()) status = randomHex(&made.digits);
-  if (!status.ok()) return outcome(status);
-  made.start = start;
-
-  HANDLE sent = nullptr;
-  HANDLE sentFile = nullptr;
-  status = duplicateInto(target.get(), sectionHandle(section), readOnly ? kReadRights : 0, false, &sent);
+  const Handle process(::OpenProcess(PROCESS_DUP_HANDLE, FALSE, static_cast<DWORD>(pid)));
+  if (!process.isValid()) return outcome(fail("OpenProcess"));
+  Receiver receiver(process.get());
+  Ticket ticket = {};
+  std::string secret;
+  Status status = randomHex(&secret);
+  if (status.ok()) status = receiver.give(sectionHandle(section), readOnly ? kReadRights : 0, &ticket.section);
   // The file, too: a temporary one lasts as long as this opening of it.
   if (status.ok() && section.file.isOpen()) {
-    const DWORD rights = readOnly ? FILE_GENERIC_READ : 0;
-    status = duplicateInto(target.get(), native(section.file), rights, false, &sentFile);
-    if (!status.ok()) ::DuplicateHandle(target.get(), sent, nullptr, nullptr, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
+    status = receiver.give(native(section.file), readOnly ? FILE_GENERIC_READ : 0, &ticket.file);
   }
-  made.section = numberOf(sent);
-  made.file = numberOf(sentFile);
-  if (status.ok()) *address = textOf(made);
-  return outcome(status);
+  File memory;
+  std::memcpy(ticket.secret, secret.data(), std::min(secret.size(), kSecretLength));
+  if (status.ok()) status = makeTicket(ticket, &memory);
+  int64_t number = 0;
+  if (status.ok()) status = receiver.give(native(memory), 0, &number);
+  if (!status.ok()) return outcome(status);
+  receiver.keep();
+  *address = secret + ":" + std::to_string(number);
+  return Outcome{};
 }
 
 Outcome receiveHanded(const std::string& address, const SectionTraits& traits, uint32_t limitMs, Section* section) {
   (void)limitMs;
-  Address parsed;
-  uint64_t start = 0;
-  if (!parse(address, &parsed)) return refused(Refusal::notHanded);
-  const Status status = startOf(::GetCurrentProcess(), &start);
-  if (!status.ok()) return outcome(status);
-  if (parsed.process != ::GetCurrentProcessId() || parsed.start != start) return refused(Refusal::notHanded);
-  if (!fits(handleOf(parsed.section), traits)) return refused(Refusal::notHanded);
-  if (parsed.file != 0 && ::GetFileType(handleOf(parsed.file)) != FILE_TYPE_DISK) return refused(Refusal::notHanded);
-  if (!takeOnce(address)) return refused(Refusal::notHanded);
-  if (parsed.file != 0) section->file = File(static_cast<intptr_t>(parsed.file));
-  return takeOver(handleOf(parsed.section), traits, section);
+  if (address.size() <= kSecretLength + 1 || address[kSecretLength] != ':') return refused(Refusal::notHanded);
+  const int64_t number = std::strtoll(address.c_str() + kSecretLength + 1, nullptr, 10);
+  Ticket ticket;
+  if (!redeem(handleOf(number), address.data(), &ticket)) return refused(Refusal::notHanded);
+  if (ticket.file != 0) section->file = File(static_cast<intptr_t>(ticket.file));
+  if (fits(handleOf(ticket.section), traits)) return takeOver(handleOf(ticket.section), traits, section);
+  ::CloseHandle(handleOf(ticket.section));
+  return refused(Refusal::notHanded);
 }
 
 }  // namespace foliodb::platform

@@ -85,6 +85,16 @@ export function inherit(section: NativeSection, from: NativeTraits, options: Inh
   return new Inheritance([...stdio, number], token, handle);
 }
 
+/** The system would not say so itself: POSIX waits for a receiver, Windows calls the number invalid. */
+function checkRuns(pid: number): void {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) return;
+    throw new MappingError("NOT_FOUND", `no process has the number ${pid}: hand the mapping to one that runs`);
+  }
+}
+
 export function prepareHanding(section: NativeSection, from: NativeTraits, pid: number, options: HandOptions): string {
   const { readOnly, traits } = narrow(from, options.access);
   const { timeout = TIMEOUT_DEFAULT } = options;
@@ -92,5 +102,6 @@ export function prepareHanding(section: NativeSection, from: NativeTraits, pid: 
   if (!Number.isInteger(timeout) || timeout < 0 || timeout > TIMEOUT_MAX) {
     throw optionError("timeout must be a number of milliseconds");
   }
+  checkRuns(pid);
   return encodeToken({ kind: "handed", address: native(() => section.hand(readOnly, pid, timeout)) }, traits);
 }
