@@ -98,6 +98,7 @@ Status openOrCreate(const SectionRequest& request, File* file) {
   for (int i = 0; i < kOpenAttemptsMax; i++) {
     if (request.disposition != Disposition::create) {
       status = openFile(request.path.c_str(), access, true, file);
+      status.call = "CreateFile";
       if (request.disposition == Disposition::open || status.number != ERROR_FILE_NOT_FOUND) return status;
     }
     status = createNew(path, request.mode, FILE_ATTRIBUTE_NORMAL, 0, file);
