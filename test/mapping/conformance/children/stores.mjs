@@ -22,6 +22,8 @@ function after(store) {
   store(view.bytes);
   const seen = { stored: view.bytes[view.length - 1], code: codeOf(() => view.check()) };
   view.close();
+  // The mapping says it once, to whatever asks it next.
+  if (codeOf(() => mapping.check()) !== seen.code) throw new Error("the mapping was told something else");
   return seen;
 }
 
