@@ -1,6 +1,8 @@
 /** Point 2: names. Every test that is about sharing has two processes or more. */
+import { once } from "node:events";
 import { readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { createMapping, openMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
 import { codeOf, codeOfAsync, isLinux, isWindows, newName, type Other, startOther, temporaryFolder } from "./others.ts";
@@ -82,6 +84,27 @@ test("a process that ends without closing leaves no name behind", async () => {
   const other = await startOther();
   await other.ask("create", { name, size: 1 });
   await other.exit();
+  expect(codeOf(() => openMapping(name))).toBe("NAME_NOT_FOUND");
+});
+
+test("a worker thread that ends gives its names up, closed or not", async () => {
+  const name = newName();
+  const worker = new Worker(
+    `const { workerData, parentPort } = require("node:worker_threads");
+     import(workerData.module).then(({ createMapping }) => {
+       globalThis.kept = createMapping({ name: workerData.name, size: 1 });
+       globalThis.view = kept.view();
+       parentPort.postMessage("created");
+       parentPort.once("message", () => process.exit());
+     });`,
+    { eval: true, workerData: { name, module: import.meta.resolve("foliodb/mapping") } },
+  );
+  await once(worker, "message");
+  const found = openMapping(name);
+  found.close();
+  worker.postMessage("end");
+  await once(worker, "exit");
+  expect(leftOver(name)).toEqual([]);
   expect(codeOf(() => openMapping(name))).toBe("NAME_NOT_FOUND");
 });
 
