@@ -160,7 +160,7 @@ void FileObject::link(const Napi::CallbackInfo& info) {
 
 void FileObject::flush(const Napi::CallbackInfo& info) {
   if (!isOpen(info.Env())) return;
-  check(info.Env(), opening_->flush(opening_->windows, platform::Flush::durable));
+  check(info.Env(), opening_->flush(opening_->takeViews(), {Span{}}, platform::Flush::durable));
 }
 
 void FileObject::dropCache(const Napi::CallbackInfo& info) {

@@ -1,4 +1,5 @@
 // A file's commits: the coordination file they publish in, their plans, and waiting for them.
+#include <algorithm>
 #include <utility>
 
 #include "binding_commit.h"
@@ -8,6 +9,33 @@
 namespace foliodb {
 
 using platform::Status;
+
+namespace {
+
+/** Spans with less between them are flushed in one call: to pass over pages that are clean costs less than a call. */
+constexpr uint64_t kSpanGap = uint64_t{1} << 20;
+
+/** Puts spans in order, and makes one of those that lie close together. */
+void mergeSpans(std::vector<Span>* spans) {
+  std::sort(spans->begin(), spans->end(), [](const Span& a, const Span& b) { return a.from < b.from; });
+  size_t count = 0;
+  for (const Span& span : *spans) {
+    if (count > 0 && span.from <= (*spans)[count - 1].to + kSpanGap) {
+      (*spans)[count - 1].to = std::max((*spans)[count - 1].to, span.to);
+    } else {
+      (*spans)[count++] = span;
+    }
+  }
+  spans->resize(count);
+}
+
+/** Both copies of a meta record. */
+Span spanOf(double at, double copyAt, size_t length) {
+  const uint64_t from = static_cast<uint64_t>(at);
+  return Span{from, from + static_cast<uint64_t>(copyAt) + length};
+}
+
+}  // namespace
 
 void FileObject::attach(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -97,10 +125,12 @@ bool FileObject::readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan)
       return false;
     }
     plan->runs.push_back(CommitPlan::Run{at, static_cast<size_t>(length)});
+    if (platform::viewsNeedFlush()) plan->firstFlush.push_back(Span{runs[i] * bytes, runs[i] * bytes + length});
   }
 
   const double copyAt = number("metaCopyAt");
   if (!readRecord(arguments, number("metaAt"), copyAt, object.Get("meta"), &plan->meta)) return false;
+  plan->secondFlush.push_back(spanOf(number("metaAt"), copyAt, plan->meta.bytes.size()));
   const Napi::Value rewrites = object.Get("rewrites");
   const uint32_t rewriteCount = rewrites.IsArray() ? rewrites.As<Napi::Array>().Length() : 0;
   for (uint32_t i = 0; i < rewriteCount; i++) {
@@ -113,6 +143,7 @@ bool FileObject::readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan)
     const double offset = at.IsNumber() ? at.As<Napi::Number>().DoubleValue() : -1;
     CommitPlan::Record record;
     if (!readRecord(arguments, offset, copyAt, rewrite.As<Napi::Object>().Get("record"), &record)) return false;
+    plan->firstFlush.push_back(spanOf(offset, copyAt, record.bytes.size()));
     plan->rewrites.push_back(std::move(record));
   }
 
@@ -125,7 +156,8 @@ bool FileObject::readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan)
   plan->checksumSeed = static_cast<uint32_t>(seed);
   plan->publishIndex = static_cast<int32_t>(publishIndex);
   plan->unlockWriter = object.Get("unlockWriter").ToBoolean().Value();
-  plan->views = opening_->windows;
+  mergeSpans(&plan->firstFlush);
+  plan->views = opening_->takeViews();
   plan->shared = opening_->shared;
   return true;
 }

@@ -39,6 +39,7 @@ Napi::Value FileObject::map(const Napi::CallbackInfo& info) {
   if (buffer.IsEmpty()) return buffer;
   if (opening.windows.size() <= index) opening.windows.resize(index + 1);
   // A shorter view that was there goes on with its ArrayBuffer until the file is closed: somebody may be reading it.
+  if (platform::viewsNeedFlush() && opening.windows[index] != nullptr) opening.superseded.push_back(opening.windows[index]);
   opening.windows[index] = std::move(view);
   opening.windowSize = windowSize;
   windows_.push_back(Window{Napi::Persistent(buffer.As<Napi::Object>()), lease});

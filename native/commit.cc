@@ -117,7 +117,7 @@ CommitOutcome flushAndPublish(const CommitPlan& plan, Opening& opening) {
 
   // 3. New pages, and the size of the file, are on the device before anything refers to them.
   depopulateNew(plan);
-  Status status = opening.flush(plan.views, platform::Flush::ordered);
+  Status status = opening.flush(plan.views, plan.firstFlush, platform::Flush::ordered);
   if (!status.ok()) return poison(plan, CommitStep::flush1, status);
 
   // 4. Checksums, rewrites and write-back may have faulted since step 1. The meta page must not name pages that are lost.
@@ -129,7 +129,7 @@ CommitOutcome flushAndPublish(const CommitPlan& plan, Opening& opening) {
   store(plan.meta);
 
   // 6. Only now is the commit durable,
-  status = opening.flush(plan.views, platform::Flush::durable);
+  status = opening.flush(plan.views, plan.secondFlush, platform::Flush::durable);
   if (!status.ok()) return poison(plan, CommitStep::flush2, status);
 
   // 7. unless the meta page itself was lost in a fault.

@@ -28,6 +28,9 @@ struct CommitPlan {
   uint32_t checksumSeed = 0;
   Record meta;
   std::vector<Record> rewrites;
+  /** Where in the file runs and rewrites lie, and where the meta record does: what each of the two flushes is for. In order. */
+  std::vector<Span> firstFlush;
+  std::vector<Span> secondFlush;
   int32_t publishIndex = 0;
   bool unlockWriter = false;
   /** Keep the memory mapped that the pointers point to. */

@@ -1,5 +1,6 @@
 #include "opening.h"
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_set>
 
@@ -54,11 +55,19 @@ Opening::~Opening() {
   end();
 }
 
-Status Opening::flush(const Views& views, platform::Flush kind) const {
-  for (const std::shared_ptr<View>& view : views) {
-    if (view == nullptr || !view->writable()) continue;
-    const Status status = platform::flushView(view->base(), view->length());
-    if (!status.ok()) return status;
+Status Opening::flush(const Views& views, const std::vector<Span>& spans, platform::Flush kind) const {
+  if (platform::viewsNeedFlush()) {
+    for (const std::shared_ptr<View>& view : views) {
+      if (view == nullptr || !view->writable()) continue;
+      const uint64_t end = view->at() + view->length();
+      for (const Span& span : spans) {
+        const uint64_t from = std::max(span.from, view->at());
+        const uint64_t to = std::min(span.to, end);
+        if (from >= to) continue;
+        const Status status = platform::flushView(view->base() + (from - view->at()), static_cast<size_t>(to - from));
+        if (!status.ok()) return status;
+      }
+    }
   }
   return platform::flushFile(file, kind);
 }
@@ -73,6 +82,7 @@ void Opening::endThreads() {
 void Opening::end() {
   endThreads();
   windows.clear();
+  superseded.clear();
   shared = SharedWords{};
   if (!file.isOpen()) return;
   // Closing releases the locks, too, unless a child process still has the descriptor for the moment before it execs.

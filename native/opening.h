@@ -34,6 +34,12 @@ struct SharedWords {
   SharedWord* newest = nullptr;
 };
 
+/** Bytes [from, to) of a file. */
+struct Span {
+  uint64_t from = 0;
+  uint64_t to = UINT64_MAX;
+};
+
 struct Opening {
   using Views = std::vector<std::shared_ptr<View>>;
 
@@ -52,8 +58,16 @@ struct Opening {
     return offset <= mapped && length <= mapped - offset ? windows[index]->base() + offset : nullptr;
   }
 
-  /** Makes what was stored through the views durable. */
-  platform::Status flush(const Views& views, platform::Flush kind) const;
+  /** Makes durable what was stored through the views in the spans, which are in order. */
+  platform::Status flush(const Views& views, const std::vector<Span>& spans, platform::Flush kind) const;
+
+  /** The views that stores since the last call may have gone through: of each window the longest, and those it took the place of. */
+  Views takeViews() {
+    Views all = windows;
+    all.insert(all.end(), superseded.begin(), superseded.end());
+    superseded.clear();
+    return all;
+  }
 
   /** Ends waits at once, a commit's for the flush lock, too, and returns when a commit under way is done. Neither can be begun any more. Twice is fine. */
   void endThreads();
@@ -71,6 +85,8 @@ struct Opening {
   const std::shared_ptr<Faults> faults;
   /** The longest view of each window, by index; null where none is mapped. All windows have one size, which the first one fixes. */
   Views windows;
+  /** Shorter views that were stored through before they got a longer one; kept only where that makes a difference to a flush. */
+  Views superseded;
   uint64_t windowSize = 0;
   SharedWords shared;
   // Waits and commits have a thread each: a wait may be for a lock that a queued commit would release.

@@ -8,6 +8,8 @@ namespace {
 constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 /** From here on a path needs the prefix that lifts the limit of 260 characters; a folder's name has 12 fewer. */
 constexpr size_t kShortPathMax = 247;
+/** Characters of one name in a path. */
+constexpr size_t kNameMax = 255;
 /** Virus scanners and indexers open what has just been written, and let go of it a moment later. */
 constexpr int kBusyTries = 10;
 constexpr DWORD kBusyPauseMs = 5;
@@ -37,6 +39,16 @@ bool isDirectory(const wchar_t* path) {
   return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
+/** Windows calls a name that is too long for any folder an invalid one. */
+bool hasLongName(const std::wstring& path) {
+  size_t length = 0;
+  for (const wchar_t c : path) {
+    length = c == L'\\' || c == L'/' ? 0 : length + 1;
+    if (length > kNameMax) return true;
+  }
+  return false;
+}
+
 /** Repeats a call that meets somebody who has the file open for a moment. */
 template <typename Call>
 Status unlessBusy(const char* name, Call call) {
@@ -64,6 +76,7 @@ Status openFile(const char* path, Access access, bool followLinks, File* file) {
   Status status = opened(
       ::CreateFileW(name.c_str(), rights, kShareAll, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL | flags, nullptr),
       "open", file);
+  if (!status.ok() && hasLongName(name)) return failWith(ERROR_FILENAME_EXCED_RANGE, "open");
   // A folder is "access denied" to those who don't ask for one.
   if (status.number == ERROR_ACCESS_DENIED && isDirectory(name.c_str())) return failure(Fault::isDirectory, "open");
   if (!status.ok() || followLinks) return status;

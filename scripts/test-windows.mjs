@@ -7,7 +7,7 @@
  *   npm run test:windows -- test/store test/process        some tests only: whatever follows is vitest's
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "./steps.mjs";
 import { buildAddon } from "./windows/addon.mjs";
@@ -47,6 +47,37 @@ async function runSuite(executable, filters) {
   }
 }
 
+/** Takes a store written on each system to the other and back: 1 failed if either does not find what was written. */
+async function exchangeStores(executable) {
+  const folder = mkdtempSync(join(PROJECT, "exchange-"));
+  const script = join("scripts", "windows", "exchange.mjs");
+  const here = (what, name) => {
+    execFileSync(process.execPath, [join(packageRoot, script), what, join(folder, name)], { stdio: "inherit" });
+  };
+  const there = async (what, name) => {
+    const parameters = [join(PROJECT, script), join(folder, name)].map(windowsPath).toSpliced(1, 0, what);
+    const options = { folder: PROJECT, timeoutMs: TEST_TIMEOUT_MS, env: {} };
+    if ((await runUnderWine(executable, parameters, options)) !== 0)
+      throw new Error(`${what} ${name} failed on Windows`);
+  };
+  let failed = 0;
+  try {
+    here("write", "ours");
+    await there("read", "ours");
+    here("read", "ours");
+    await there("write", "theirs");
+    here("read", "theirs");
+    await there("read", "theirs");
+  } catch (error) {
+    process.stdout.write(`${error.message}\n`);
+    failed = 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  process.stdout.write(`stores from ${process.platform} to win32 and back: ${failed === 0 ? "passed" : "failed"}\n`);
+  return { passed: 1 - failed, failed };
+}
+
 /** What the command line asks for. */
 function parse(parameters) {
   const at = parameters.indexOf("--node");
@@ -70,6 +101,9 @@ async function main() {
     const { version, executable } = installNode(major);
     process.stdout.write(`\n--- Node.js ${version} for Windows, under Wine\n`);
     const counts = await runSuite(executable, filters);
+    const { passed, failed } = await exchangeStores(executable);
+    counts.passed += passed;
+    counts.failed += failed;
     results.push({ version, seconds: Math.round((performance.now() - begin) / 1000), ...counts });
   }
   process.stdout.write("\n");

@@ -9,7 +9,7 @@ import { packageRoot, step } from "../steps.mjs";
 import { FOLDER } from "./machine.mjs";
 
 export const PROJECT = join(FOLDER, "project");
-const FOLDERS = ["src", "test", "docs", "demo", "dist", "build/tools"];
+const FOLDERS = ["src", "test", "docs", "demo", "dist", "build/tools", "scripts"];
 const FILES = ["package.json", "vitest.config.ts", "tsconfig.json", "README.md", "CHANGELOG.md", "LICENSE", ".npmrc"];
 
 function copyChanged(from, to) {

@@ -20,6 +20,7 @@ import {
 import { getUint53, setUint53 } from "../../src/store/format/page.ts";
 import { startAgent } from "../process/processes.ts";
 import { codeOf } from "../support/opened.ts";
+import { ON_WINDOWS } from "../support/system.ts";
 import { PAGE_SIZE, pageKinds } from "./pages.ts";
 import { closedStore, damageOf, ENTRIES, expectUnharmed, expectUnharmedFile, patch, patchMetas } from "./store-file.ts";
 
@@ -27,7 +28,9 @@ const SECOND = [META_SECOND_AT, META_SECOND_AT + META_COPY];
 
 test("DAMAGED: a file that is shorter than its pages are", async () => {
   const path = closedStore();
-  const { pageCount, pageSize } = open(path, { readOnly: true }).stats();
+  const whole = open(path, { readOnly: true });
+  const { pageCount, pageSize } = whole.stats();
+  whole.closeSync();
   copyFileSync(path, `${path}.saved`);
   truncateSync(path, (pageCount - 1) * pageSize);
   const { page, expected, found } = await damageOf(() => open(path));
@@ -199,43 +202,47 @@ test("DAMAGED: a page that claims to be newer than the state that leads to it", 
   expect((await damageOf(() => readAll(path))).page).toBe(leaf);
 });
 
-test("a file truncated under an open store: reads and writes fail with IO or DAMAGED, nothing wrong is read, the process lives", async () => {
-  const path = closedStore();
-  const agent = await startAgent(path);
-  const store = open<number, string>(path);
-  const values = new Map(ENTRIES);
-  truncateSync(path, 8192);
-  const expectFailure = async (call: () => unknown): Promise<void> => {
-    let result: unknown;
-    try {
-      result = await call();
-    } catch (error) {
-      expect(["IO", "DAMAGED"]).toContain((error as { code?: unknown }).code);
-      return;
+// Windows lets nobody truncate a file that is mapped.
+test.skipIf(ON_WINDOWS)(
+  "a file truncated under an open store: reads and writes fail with IO or DAMAGED, nothing wrong is read, the process lives",
+  async () => {
+    const path = closedStore();
+    const agent = await startAgent(path);
+    const store = open<number, string>(path);
+    const values = new Map(ENTRIES);
+    truncateSync(path, 8192);
+    const expectFailure = async (call: () => unknown): Promise<void> => {
+      let result: unknown;
+      try {
+        result = await call();
+      } catch (error) {
+        expect(["IO", "DAMAGED"]).toContain((error as { code?: unknown }).code);
+        return;
+      }
+      throw new Error(`read or wrote something: ${String(result)}`);
+    };
+    for (const key of [1, 7, 300, 599]) {
+      await expectFailure(() => store.get(key) !== values.get(key) && "something wrong");
+      await expectFailure(() => agent.ask("get", { key }));
     }
-    throw new Error(`read or wrote something: ${String(result)}`);
-  };
-  for (const key of [1, 7, 300, 599]) {
-    await expectFailure(() => store.get(key) !== values.get(key) && "something wrong");
-    await expectFailure(() => agent.ask("get", { key }));
-  }
-  await expectFailure(() => store.count({ gt: 100 }));
-  await expectFailure(() => [...store]);
-  await expectFailure(() => store.put(1, "into nothing"));
-  await expectFailure(() => store.putSync(1, "into nothing"));
-  // Either the report says what is missing, or zeros were read in its place, and there is no report.
-  const isWhole = (report: unknown): boolean =>
-    Array.isArray(report) ? report.length === 0 : (report as { ok: boolean }).ok;
-  for (const check of [() => store.check(), () => agent.ask("check", {})]) {
-    const reported = await codeOf(async () => isWhole(await check()));
-    expect([{ returned: false }, "IO"]).toContainEqual(reported);
-  }
-  for (const what of ["entries", "putSync"]) await expectFailure(() => agent.ask(what, { key: 1, value: "" }));
-  store.closeSync();
-  await agent.ask("close");
-  agent.tell("exit", { status: 7 });
-  expect(await agent.child.ended).toMatchObject({ status: 7, signal: null, errors: "" });
-});
+    await expectFailure(() => store.count({ gt: 100 }));
+    await expectFailure(() => [...store]);
+    await expectFailure(() => store.put(1, "into nothing"));
+    await expectFailure(() => store.putSync(1, "into nothing"));
+    // Either the report says what is missing, or zeros were read in its place, and there is no report.
+    const isWhole = (report: unknown): boolean =>
+      Array.isArray(report) ? report.length === 0 : (report as { ok: boolean }).ok;
+    for (const check of [() => store.check(), () => agent.ask("check", {})]) {
+      const reported = await codeOf(async () => isWhole(await check()));
+      expect([{ returned: false }, "IO"]).toContainEqual(reported);
+    }
+    for (const what of ["entries", "putSync"]) await expectFailure(() => agent.ask(what, { key: 1, value: "" }));
+    store.closeSync();
+    await agent.ask("close");
+    agent.tell("exit", { status: 7 });
+    expect(await agent.child.ended).toMatchObject({ status: 7, signal: null, errors: "" });
+  },
+);
 
 test("DAMAGED: a damaged store does not keep the same process from using others", async () => {
   const path = closedStore();

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { open, type StoreOptions } from "../../src/index.ts";
 import {
@@ -18,6 +18,7 @@ import {
   META_ZEROS,
 } from "../../src/store/format/meta.ts";
 import { compileC } from "../mapping/processes.ts";
+import { ON_WINDOWS } from "../support/system.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { bytesOf, closedStore, ENTRIES, errorOf, expectUnharmedFile, patchMetas } from "./store-file.ts";
 
@@ -41,12 +42,14 @@ test.each(STRANGERS)("NOT_A_STORE: %s is not opened, and stays what it is", asyn
 
 test("NOT_A_FILE: directories, pipes and devices are not opened, and not waited for", async () => {
   const folder = tempFolder();
-  const pipe = join(folder, "pipe");
-  execFileSync("mkfifo", [pipe]);
-  for (const path of [folder, pipe, "/dev/null", "/dev/zero"]) {
+  const inside = join(folder, "inside");
+  // Windows has no pipes among its files.
+  if (ON_WINDOWS) mkdirSync(inside);
+  else execFileSync("mkfifo", [inside]);
+  for (const path of [folder, inside, ...(ON_WINDOWS ? ["NUL"] : ["/dev/null", "/dev/zero"])]) {
     for (const options of [{}, { readOnly: true }]) await errorOf("NOT_A_FILE", () => open(path, options));
   }
-  expect(readdirSync(folder)).toEqual(["pipe"]);
+  expect(readdirSync(folder)).toEqual(["inside"]);
 });
 
 test("NOT_FOUND: no file where none may be created, and no folder to create it in", async () => {
@@ -175,7 +178,10 @@ function packageWithoutAddon(): string {
   mkdirSync(folder);
   cpSync(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
   copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  const packages = join(folder, "node_modules");
+  // Links need a privilege on Windows.
+  if (ON_WINDOWS) cpSync(join(ROOT, "node_modules", "msgpackr"), join(packages, "msgpackr"), { recursive: true });
+  else symlinkSync(join(ROOT, "node_modules"), packages);
   return folder;
 }
 
@@ -189,7 +195,7 @@ function openWith(folder: string, path: string, environment: Readonly<Record<str
     } catch ({ code, message }) {
       console.log(JSON.stringify({ code, message }));
     }`;
-  const parameters = ["--input-type=module", "-e", program, join(folder, "dist", "index.js"), path];
+  const parameters = ["--input-type=module", "-e", program, pathToFileURL(join(folder, "dist", "index.js")).href, path];
   const env = { ...process.env, ...environment };
   return JSON.parse(execFileSync(process.execPath, parameters, { encoding: "utf8", env }));
 }
@@ -209,6 +215,21 @@ test("ADDON: where the addon is missing or broken, the error says what was tried
   copyFileSync(join(ROOT, "build", "Release", "foliodb.node"), prebuilt);
   expect(openWith(folder, path)).toEqual({ opened: true });
 });
+
+/** Maps memory by the package in a process of its own; prints how that ended. */
+function viewWith(folder: string, environment: Readonly<Record<string, string>>): unknown {
+  const program = `
+    const { createMapping } = await import(process.argv[1]);
+    try {
+      createMapping({ size: 4096 }).view();
+      console.log(JSON.stringify({ mapped: true }));
+    } catch ({ name, code, message }) {
+      console.log(JSON.stringify({ name, code, message }));
+    }`;
+  const parameters = ["--input-type=module", "-e", program, join(folder, "dist", "mapping", "index.js")];
+  const env = { ...process.env, ...environment };
+  return JSON.parse(execFileSync(process.execPath, parameters, { encoding: "utf8", env }));
+}
 
 /** A copy of the package whose addon is refused ArrayBuffers over mapped memory, and what its process must load before. */
 function packageInSandbox(): { folder: string; preload: string } {
@@ -237,5 +258,6 @@ test.runIf(process.platform === "linux")(
     const before = readFileSync(existing);
     expect(openWith(folder, existing, { LD_PRELOAD: preload })).toMatchObject(refused);
     expect(readFileSync(existing).equals(before)).toBe(true);
+    expect(viewWith(folder, { LD_PRELOAD: preload })).toMatchObject({ ...refused, name: "MappingError" });
   },
 );

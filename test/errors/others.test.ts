@@ -7,6 +7,7 @@ import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { FreeSpace } from "../../src/store/pager/free-space.ts";
 import { startAgent } from "../process/processes.ts";
 import { opened, turn } from "../support/opened.ts";
+import { takeAway } from "../support/system.ts";
 import { EMPTY_SNAPSHOT, fakePages } from "./full-store.ts";
 import { closedStore, errorOf, expectUnharmed, expectUnharmedFile } from "./store-file.ts";
 
@@ -53,15 +54,18 @@ test("LOCKED: a handle that closes while its write waits hears of it, and closes
   expectUnharmedFile(path);
 });
 
+function replaceByCopy(path: string): void {
+  copyFileSync(path, `${path}.new`);
+  takeAway(path);
+  renameSync(`${path}.new`, path);
+}
+
 const THEFTS: readonly (readonly [string, (path: string) => void])[] = [
-  ["deleted", (lock) => rmSync(lock)],
-  ["emptied", (lock) => writeFileSync(`${lock}.new`, "") ?? renameSync(`${lock}.new`, lock)],
-  [
-    "replaced by another file",
-    (lock) => writeFileSync(`${lock}.new`, Buffer.alloc(1e6, 7)) ?? renameSync(`${lock}.new`, lock),
-  ],
-  ["replaced by a copy", (lock) => copyFileSync(lock, `${lock}.new`) ?? renameSync(`${lock}.new`, lock)],
-  ["replaced by a folder", (lock) => rmSync(lock) ?? mkdirSync(lock)],
+  ["deleted", (lock) => takeAway(lock)],
+  ["emptied", (lock) => takeAway(lock) ?? writeFileSync(lock, "")],
+  ["replaced by another file", (lock) => takeAway(lock) ?? writeFileSync(lock, Buffer.alloc(1e6, 7))],
+  ["replaced by a copy", replaceByCopy],
+  ["replaced by a folder", (lock) => takeAway(lock) ?? mkdirSync(lock)],
   ["replaced by a symbolic link", (lock) => renameSync(lock, `${lock}.old`) ?? symlinkSync(`${lock}.old`, lock)],
 ];
 
@@ -84,9 +88,9 @@ test.each(THEFTS)(
 );
 
 const REPLACEMENTS: readonly (readonly [string, (path: string) => void])[] = [
-  ["deleted", (path) => rmSync(path)],
+  ["deleted", (path) => takeAway(path)],
   ["renamed", (path) => renameSync(path, `${path}.moved`)],
-  ["replaced by a copy", (path) => copyFileSync(path, `${path}.copy`) ?? renameSync(`${path}.copy`, path)],
+  ["replaced by a copy", replaceByCopy],
 ];
 
 test.each(REPLACEMENTS)(

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
 import {
-  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -21,6 +20,7 @@ import { LOCK_FLUSH, LOCK_PRESENCE, LOCK_WRITER } from "../../src/store/format/l
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import type { CommitPlan, CoordinationFile, StoreFile } from "../../src/store/pager/storage.ts";
 import { compileC, start, temporaryFolder } from "../mapping/processes.ts";
+import { ON_WINDOWS } from "../support/system.ts";
 
 const storage = addonStorage();
 const folder = temporaryFolder();
@@ -115,8 +115,8 @@ test("a file is created whole, with blocks for all of it, and never replaces ano
   const bytes = readFileSync(path);
   expect([...bytes.subarray(0, 4), bytes[65536]]).toEqual([1, 2, 3, 0, 4]);
   const { size, blocks, mode, nlink } = statSync(path);
-  expect({ size, mode: mode & 0o777, nlink }).toEqual({ size: MIB, mode: 0o640, nlink: 1 });
-  expect(blocks * 512).toBeGreaterThanOrEqual(MIB);
+  expect({ size, mode: mode & 0o777, nlink }).toEqual({ size: MIB, mode: ON_WINDOWS ? 0o666 : 0o640, nlink: 1 });
+  if (!ON_WINDOWS) expect(blocks * 512).toBeGreaterThanOrEqual(MIB);
   expect(() => storage.createFile(join(folder, "none", "file"), 0o600, 4096, [])).toThrow(
     expect.objectContaining({ code: "ENOENT" }),
   );
@@ -172,8 +172,7 @@ test("a file knows its name, and when that is another's", () => {
   const { dev, ino } = statSync(path, { bigint: true });
   expect(file.identity()).toEqual({ device: dev, inode: ino });
   expect(file.isNamed()).toBe(true);
-  linkSync(path, `${path}-2`);
-  rmSync(path);
+  renameSync(path, `${path}-2`);
   expect(file.isNamed()).toBe(false);
   writeFileSync(path, "another");
   expect(file.isNamed()).toBe(false);
@@ -188,7 +187,7 @@ test("a file grows with blocks, never shrinks by growing, and reads to its end",
   expect(file.size()).toBe(5000);
   file.grow(MIB);
   expect(file.size()).toBe(MIB);
-  expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(MIB);
+  if (!ON_WINDOWS) expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(MIB);
   const bytes = new Uint8Array(8192);
   expect(file.read(4096, bytes)).toBe(8192);
   expect([bytes[903], bytes[904]]).toEqual([3, 0]);
@@ -304,9 +303,12 @@ function fail(): never {
 
 test("what can't be a coordination file is none", () => {
   const path = newFile(100);
-  symlinkSync(newFile(8192), `${path}-link`);
-  execFileSync("mkfifo", [`${path}-fifo`]);
-  for (const name of [newPath(), path, `${path}-link`, `${path}-fifo`, folder, join(path, "below"), newFile(0)]) {
+  const special = ON_WINDOWS ? [] : [`${path}-link`, `${path}-fifo`];
+  if (!ON_WINDOWS) {
+    symlinkSync(newFile(8192), `${path}-link`);
+    execFileSync("mkfifo", [`${path}-fifo`]);
+  }
+  for (const name of [newPath(), path, ...special, folder, join(path, "below"), newFile(0)]) {
     expect(storage.openCoordination(name, 4096), name).toBeUndefined();
   }
 });
@@ -438,22 +440,26 @@ const FAILURES = [
   ["flush=2", "flush 2", 4],
 ] as const;
 
-test.each(["sync", "async", "wait"])("a failed flush poisons, publishes nothing and unlocks (%s)", async (way) => {
-  const system = compileC("system.c", folder);
-  for (const [setting, step, meta] of FAILURES) {
-    const environment = { LD_PRELOAD: system, FOLIODB_SYSTEM: setting };
-    const { output, errors } = await start("commit.mjs", [newPath(), way], environment).ended;
-    expect(errors).toBe("");
-    expect(JSON.parse(output)).toMatchObject({
-      outcome: { result: "failed", step, poisoned: true, cause: "EIO" },
-      words: [1, 0, 0],
-      metas: [meta, meta],
-      locked: [-1, -1],
-    });
-  }
-});
+// No library can be put in front of the system on Windows, so that flushes fail there, or take long.
+test.skipIf(ON_WINDOWS).each(["sync", "async", "wait"])(
+  "a failed flush poisons, publishes nothing and unlocks (%s)",
+  async (way) => {
+    const system = compileC("system.c", folder);
+    for (const [setting, step, meta] of FAILURES) {
+      const environment = { LD_PRELOAD: system, FOLIODB_SYSTEM: setting };
+      const { output, errors } = await start("commit.mjs", [newPath(), way], environment).ended;
+      expect(errors).toBe("");
+      expect(JSON.parse(output)).toMatchObject({
+        outcome: { result: "failed", step, poisoned: true, cause: "EIO" },
+        words: [1, 0, 0],
+        metas: [meta, meta],
+        locked: [-1, -1],
+      });
+    }
+  },
+);
 
-test.each([
+test.skipIf(ON_WINDOWS).each([
   ["exit in a commit", ""],
   ["terminate in a commit", "terminated\n"],
   ["run dry", "committed\n"],
@@ -493,8 +499,12 @@ test("waits for any lock end in time, and the writer's can be had in a later tur
 });
 
 test("identifiers: the boot's is the kernel's, random ones differ", () => {
-  const kernel = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").replaceAll(/[-\n]/g, "");
-  expect(Buffer.from(storage.bootId()).toString("hex")).toBe(kernel);
+  if (process.platform === "linux") {
+    const kernel = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").replaceAll(/[-\n]/g, "");
+    expect(Buffer.from(storage.bootId()).toString("hex")).toBe(kernel);
+  }
+  expect(storage.bootId()).toEqual(storage.bootId());
+  expect(storage.bootId().some((byte) => byte !== 0)).toBe(true);
   expect(storage.random(16)).toHaveLength(16);
   expect(storage.random(16)).not.toEqual(storage.random(16));
   expect(storage.crc32c(Buffer.from("123456789"), 0, 9, 0)).toBe(0xe3069283);

@@ -1,5 +1,5 @@
 /** Stores that outgrow the views their windows are mapped in, while they are read. */
-import { readFileSync } from "node:fs";
+import { readFileSync, truncateSync } from "node:fs";
 import { expect, test } from "vitest";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { newStorePath, opened } from "../support/opened.ts";
@@ -50,10 +50,12 @@ test("an iterator of a transaction reads on while the transaction outgrows the v
 test("a longer view of a window shows the same bytes, and the shorter one goes on until the file is closed", () => {
   const path = newStorePath();
   opened(path).closeSync();
+  // On Windows a view ends where the file does.
+  truncateSync(path, 2 ** 20);
   const file = addonStorage().openFile(path, "readwrite");
   const windowSize = 2 ** 30;
   const short = file.mapWindow(0, windowSize, true, 2 ** 20);
-  file.grow(3 * 2 ** 20);
+  file.grow(2 ** 22);
   const long = file.mapWindow(0, windowSize, true, 2 ** 22);
   expect(short.bytes.length).toBe(2 ** 20);
   expect(long.bytes.length).toBe(2 ** 22);

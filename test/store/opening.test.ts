@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { CustomValueCodec, Key, Store, StoreOptions } from "../../src/index.ts";
 import { open } from "../../src/index.ts";
 import { codeOf, filled, newStorePath, opened } from "../support/opened.ts";
+import { ON_WINDOWS } from "../support/system.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 test("open creates a store where there is none, and with create: false does not", async () => {
@@ -155,7 +156,8 @@ test("the page size is fixed when the store is created", () => {
   expect(opened(path, { pageSize: 4096 }).stats().pageSize).toBe(16_384);
 });
 
-test("the mode is that of the new files", () => {
+// On Windows the folder's inheritable permissions say who may use a new file.
+test.skipIf(ON_WINDOWS)("the mode is that of the new files", () => {
   const path = newStorePath();
   opened(path, { mode: 0o600 });
   expect([path, `${path}-lock`].map((name) => statSync(name).mode & 0o777)).toEqual([0o600, 0o600]);
@@ -177,7 +179,8 @@ test("a path is the file's own: relative ones outlive a change of folder, and li
   const folder = realpathSync(tempFolder());
   const before = process.cwd();
   const path = join(folder, "store");
-  symlinkSync(path, join(folder, "link"));
+  // Windows wants a privilege for links to files; those to folders need none, but Wine makes neither.
+  if (!ON_WINDOWS) symlinkSync(path, join(folder, "link"));
   process.chdir(folder);
   let store: Store<Key, unknown>;
   try {
@@ -187,8 +190,9 @@ test("a path is the file's own: relative ones outlive a change of folder, and li
   }
   expect(store.path).toBe(path);
   store.putSync("key", "value");
-  const other = opened(join(folder, "link"));
-  expect([other.path, other.get("key")]).toEqual([path, "value"]);
+  const other = opened(join(folder, ON_WINDOWS ? "STORE" : "link"));
+  expect(other.get("key")).toBe("value");
+  if (!ON_WINDOWS) expect(other.path).toBe(path);
   other.putSync("key", "other");
   store.refresh();
   expect(store.get("key")).toBe("other");
