@@ -79,13 +79,13 @@ class NameTurn {
   bool owned_ = false;
 };
 
-Status createNew(const std::wstring& path, unsigned mode, DWORD flags, DWORD rights, File* file) {
-  constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+Status createNew(const std::wstring& path, unsigned mode, DWORD flags, DWORD share, File* file) {
   Permissions permissions;
   const Status status = permissions.make(Grant::full, mode);
   if (!status.ok()) return status;
-  const HANDLE handle = ::CreateFileW(path.c_str(), GENERIC_READ | GENERIC_WRITE | rights, kShareAll,
-                                      permissions.attributes(), CREATE_NEW, flags | FILE_FLAG_OVERLAPPED, nullptr);
+  const HANDLE handle = ::CreateFileW(path.c_str(), GENERIC_READ | GENERIC_WRITE, share, permissions.attributes(), CREATE_NEW, flags | FILE_FLAG_OVERLAPPED, nullptr);
   if (handle == INVALID_HANDLE_VALUE) return fail("CreateFile");
   *file = File(reinterpret_cast<intptr_t>(handle));
   return Status{};
@@ -101,7 +101,7 @@ Status openOrCreate(const SectionRequest& request, File* file) {
       status.call = "CreateFile";
       if (request.disposition == Disposition::open || status.number != ERROR_FILE_NOT_FOUND) return status;
     }
-    status = createNew(path, request.mode, FILE_ATTRIBUTE_NORMAL, 0, file);
+    status = createNew(path, request.mode, FILE_ATTRIBUTE_NORMAL, kShareAll, file);
     if (request.disposition == Disposition::create || !isExisting(status)) return status;
   }
   return status;
@@ -127,9 +127,9 @@ Status openTemporary(const SectionRequest& request, File* file) {
   std::string digits;
   Status status = randomHex(&digits);
   if (!status.ok()) return status;
-  // Temporary: the system keeps it in memory as long as there is enough.
+  // Temporary: the system keeps it in memory as long as there is enough. It is shared with nobody who would open it.
   const DWORD flags = FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE;
-  status = createNew(widePath(request.path + "\\foliodb-" + digits + ".tmp"), request.mode, flags, DELETE, file);
+  status = createNew(widePath(request.path + "\\foliodb-" + digits + ".tmp"), request.mode, flags, 0, file);
   return status.ok() ? setSize(*file, request.size) : status;
 }
 
@@ -186,8 +186,8 @@ Status openMapped(void* base, Access access, File* file) {
   // "\Device\…" on Windows; Wine says "\??\C:\…".
   const std::wstring path = name.compare(0, 4, L"\\??\\") == 0 ? L"\\\\?\\" + name.substr(4) : L"\\\\?\\GLOBALROOT" + name;
   const DWORD rights = access == Access::read ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE;
-  const HANDLE handle = ::CreateFileW(path.c_str(), rights, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
-                                      OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED, nullptr);
+  const HANDLE handle = ::CreateFileW(path.c_str(), rights, kShareAll, nullptr, OPEN_EXISTING,
+                                      FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED, nullptr);
   if (handle == INVALID_HANDLE_VALUE) return fail("CreateFile");
   *file = File(reinterpret_cast<intptr_t>(handle));
   return Status{};
@@ -281,7 +281,7 @@ Outcome completeSection(Section* section) {
   }
   ::UnmapViewOfFile(base);
   if (status.ok() && section->file.isOpen() && traits.path.empty()) section->traits.path = pathOf(section->file);
-  // A temporary file that lets nobody in any more, or one that may only be mapped: nothing needs the file for reading.
+  // Nothing needs the file of a section for reading.
   if (status.ok() || !forWrite) return Outcome{};
   const bool gone = status.number == ERROR_FILE_NOT_FOUND || status.number == ERROR_PATH_NOT_FOUND;
   return gone ? refused(Refusal::foreignName) : outcome(status);

@@ -160,8 +160,10 @@ Status flushSection(const ViewRange& range, bool durable) {
     if (number != ERROR_LOCK_VIOLATION || attempts == kFlushAttemptsMax) return failWith(number, "FlushViewOfFile");
     ::Sleep(kFlushPauseMs);
   }
+  // An inherited temporary file is open in the process that made it only, and nobody will look for it after a crash.
+  if (!durable || !range.section->file.isOpen()) return Status{};
   // FlushViewOfFile has written, but the device may still hold it in a cache of its own, and the file's size is not written.
-  return durable ? check(::FlushFileBuffers(native(range.section->file)), "FlushFileBuffers") : Status{};
+  return check(::FlushFileBuffers(native(range.section->file)), "FlushFileBuffers");
 }
 
 Status adviseSection(const ViewRange& range, Advice advice) {

@@ -1,9 +1,9 @@
 /** Point 11: what holds for mappings on Windows in particular. */
-import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createMapping, openMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, codeOfAsync, isWindows, newName, startOther, temporaryFolder } from "./others.ts";
+import { codeOf, codeOfAsync, isWindows, newName, STDIO, startOther, temporaryFolder } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;
@@ -46,22 +46,33 @@ onWindows("of processes that create a file and a name for it at the same moment 
   }
 });
 
-onWindows("a temporary file handed to another process lives until that has closed it, and then goes", async () => {
-  const before = existsSync(folder);
-  const mapping = createMapping({ temporary: folder, size: 70_000 });
-  const view = mapping.view();
-  view.bytes[0] = 9;
-  const other = await startOther();
-  await other.ask("receive", { token: await mapping.handTo(other.pid) });
-  view.close();
-  mapping.close();
-  await other.ask("view");
-  expect(await other.ask("load")).toEqual([9]);
-  await other.ask("closeView");
-  await other.ask("closeMapping");
-  expect(before).toBe(true);
-  await other.exit();
-});
+onWindows(
+  "a temporary file has a name, but nobody can open it; handed to another process it lives until that has closed it",
+  async () => {
+    const before = readdirSync(folder);
+    const mapping = createMapping({ temporary: folder, size: 70_000 });
+    const [name] = readdirSync(folder).filter((file) => !before.includes(file));
+    expect(codeOf(() => createMapping({ path: join(folder, name) }))).toBe("NO_PERMISSION");
+    expect(() => readFileSync(join(folder, name))).toThrow();
+    const view = mapping.view();
+    view.bytes[0] = 9;
+    const [inherited, handed] = [mapping.inherit({ stdio: STDIO }), await startOther()];
+    const child = await startOther([inherited.token], inherited.stdio);
+    inherited.close();
+    await child.ask("receive", { token: inherited.token });
+    await handed.ask("receive", { token: await mapping.handTo(handed.pid) });
+    view.close();
+    mapping.close();
+    for (const other of [child, handed]) {
+      await other.ask("view");
+      expect(await other.ask("load")).toEqual([9]);
+      await other.ask("store", { at: 69_999, bytes: [1] });
+      await other.ask("flush", { durable: true });
+      await other.exit();
+    }
+    expect(readdirSync(folder)).toEqual(before);
+  },
+);
 
 onWindows("paths may be longer than 260 characters, and use either slash", () => {
   const deep = join(folder, "a".repeat(120), "b".repeat(120), "c".repeat(120));
