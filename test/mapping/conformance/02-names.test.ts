@@ -150,6 +150,14 @@ test("of processes that create one name at the same moment exactly one is the fi
   }
 });
 
+test("of users that leave at the same moment one removes the name", async () => {
+  const names = Array.from({ length: 300 }, () => newName());
+  const others = await Promise.all([startOther(), startOther()]);
+  await Promise.all(others.map((other) => other.ask("leaveTogether", { names, users: others.length })));
+  expect(names.flatMap((name) => leftOver(name))).toEqual([]);
+  for (const name of names) expect(codeOf(() => openMapping(name))).toBe("NAME_NOT_FOUND");
+});
+
 test("while users come, go and are killed, a name always means the memory of who uses it", async () => {
   const name = newName();
   const durationMs = 1500;

@@ -43,6 +43,18 @@ const calls = {
   descriptorFlags: ({ number }) =>
     Number.parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${number}`))[1], 8),
   argument: () => process.argv[2],
+  /** Uses names together with others, and leaves each at the same moment as they do. */
+  leaveTogether: ({ names, users }) => {
+    for (const name of names) {
+      const own = createMapping({ name, size: 4096 });
+      const view = own.view();
+      const words = new Int32Array(view.bytes.buffer);
+      Atomics.add(words, 0, 1);
+      while (Atomics.load(words, 0) < users);
+      view.close();
+      own.close();
+    }
+  },
   /** Joins and leaves a name as often as it can; while it is a user, the name must mean the memory it has. */
   churn: ({ name, slot, durationMs }) => {
     let rounds = 0;
