@@ -5,7 +5,7 @@
  *   node scripts/smoke.mjs FOLDER      of a package as it is published: dist/ and prebuilds/
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, truncateSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -17,6 +17,9 @@ const WORKER_COUNT = 200;
 
 const packageFolder = resolve(isMainThread ? process.argv[2] : workerData.packageFolder);
 const { open } = await import(pathToFileURL(join(packageFolder, "dist", "index.js")).href);
+const { createMapping, openMapping } = await import(
+  pathToFileURL(join(packageFolder, "dist", "mapping", "index.js")).href
+);
 
 function check(name, run) {
   const result = run();
@@ -100,6 +103,33 @@ async function main() {
         (error) => error.code === "IO" || error.code === "DAMAGED",
       );
       victim.closeSync();
+    });
+    check("views of a file are coherent, copy views are not seen, closed views are gone", () => {
+      const file = join(folder, "mapped");
+      const mapping = createMapping({ path: file, disposition: "create", size: 100_000 });
+      const view = mapping.view();
+      const part = mapping.view({ offset: 70_001, length: 10, access: "read" });
+      const copy = mapping.view({ access: "copy" });
+      view.bytes[70_003] = 7;
+      assert.equal(part.bytes[2], 7);
+      copy.bytes[1] = 9;
+      assert.equal(view.bytes[1], 0);
+      view.flush({ durable: true });
+      for (const each of [view, part, copy]) each.close();
+      assert.equal(part.bytes.length, 0);
+      mapping.close();
+      assert.equal(readFileSync(file)[70_003], 7);
+    });
+    check("memory with a name is found by it, and gone with its last user", () => {
+      const name = `foliodb-smoke-${process.pid}`;
+      const mapping = createMapping({ name, size: 4096 });
+      const view = mapping.view();
+      view.bytes[0] = 1;
+      const found = openMapping(name);
+      const other = found.view();
+      assert.equal(other.bytes[0], 1);
+      for (const each of [other, found, view, mapping]) each.close();
+      assert.throws(() => openMapping(name), { code: "NAME_NOT_FOUND" });
     });
   } finally {
     rmSync(folder, { recursive: true, force: true });
