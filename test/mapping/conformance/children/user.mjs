@@ -2,7 +2,7 @@
  * A process that uses mappings as its parent tells it to, by messages: { id, call, options }, answered by { id, value } or
  * { id, error }. Mappings and views are kept under the names the parent gives them.
  */
-import { fstatSync, readFileSync, writeSync } from "node:fs";
+import { fstatSync, readFileSync, statSync, writeSync } from "node:fs";
 import { createMapping, openMapping, receiveMapping } from "foliodb/mapping";
 
 const mappings = new Map();
@@ -53,6 +53,15 @@ const calls = {
       while (Atomics.load(words, 0) < users);
       view.close();
       own.close();
+    }
+  },
+  /** Makes a file longer step by step; a step may be no step where another is ahead, but never one back. */
+  growTogether: ({ path, from, step, rounds }) => {
+    for (let i = 0; i < rounds; i++) {
+      const size = from + i * step;
+      createMapping({ path, size }).close();
+      const found = statSync(path).size;
+      if (found < size) throw new Error(`round ${i}: the file has ${found} bytes and should have ${size} at least`);
     }
   },
   /** Joins and leaves a name as often as it can; while it is a user, the name must mean the memory it has. */
