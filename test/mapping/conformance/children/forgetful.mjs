@@ -1,15 +1,20 @@
-/** Makes 100,000 views and closes none, without asking for a collection; sends how many there were at most. */
+/**
+ * Makes 120,000 views and closes none, without asking for a collection: the newest 20,000 are in use, the others are forgotten
+ * when they are old. Sends how many mappings there were at most.
+ */
 import { readFileSync } from "node:fs";
 import { createMapping } from "foliodb/mapping";
 
+const IN_USE = 20_000;
 const mapping = createMapping({ path: process.argv[2] });
-let forgotten = 0;
+const inUse = new Array(IN_USE);
+let made = 0;
 let most = 0;
-for (let turn = 0; turn < 100; turn++) {
-  for (let i = 0; i < 1000; i++, forgotten++) mapping.view({ offset: i * 1000, length: 100 }).bytes[0] = 1;
-  if (process.platform === "linux" && turn % 10 === 9) {
+for (let turn = 0; turn < 120; turn++) {
+  for (let i = 0; i < 1000; i++, made++) inUse[made % IN_USE] = mapping.view({ offset: i * 1000, length: 100 });
+  if (process.platform === "linux" && turn % 5 === 4) {
     most = Math.max(most, readFileSync("/proc/self/maps", "utf8").split("\n").length);
   }
   await new Promise((resolve) => setImmediate(resolve));
 }
-process.send({ forgotten, most }, () => process.disconnect());
+process.send({ made, most }, () => process.disconnect());
