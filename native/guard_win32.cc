@@ -1,7 +1,7 @@
 // The guard on Windows, which can promise less.
 //
-// A store into a read-only view is caught: the page becomes a private copy that takes the store, so that the file never
-// sees it, and the flag tells. Nothing else is: Windows can put no page of zeros into a mapped view, so an access that
+// A store into a read-only view is caught: mapView has mapped it as a copy view, so the page can become a private copy that
+// takes the store; the file never sees it, and the flag tells. Nothing else is: Windows can put no page of zeros into a mapped view, so an access that
 // the device can't serve (EXCEPTION_IN_PAGE_ERROR) ends the process as without us. The other two reasons for faults are
 // not there: a file can't be truncated under its views, and its blocks are allocated before anybody stores into them.
 #include "platform_win32.h"

@@ -134,9 +134,15 @@ Status mapView(const File& file, uint64_t at, size_t length, bool writable, void
   const Handle section(
       ::CreateFileMappingW(native(file), nullptr, writable ? PAGE_READWRITE : PAGE_READONLY, 0, 0, nullptr));
   if (!section.isValid()) return fail("mmap");
-  *base = ::MapViewOfFile(section.get(), writable ? FILE_MAP_READ | FILE_MAP_WRITE : FILE_MAP_READ,
-                          static_cast<DWORD>(at >> 32), static_cast<DWORD>(at), length);
-  return *base == nullptr ? fail("mmap") : Status{};
+  // For reading, private copies of pages stand ready for the guard, which gives one to a stray store.
+  const DWORD rights = writable ? FILE_MAP_READ | FILE_MAP_WRITE : DWORD{FILE_MAP_COPY};
+  *base = ::MapViewOfFile(section.get(), rights, static_cast<DWORD>(at >> 32), static_cast<DWORD>(at), length);
+  if (*base == nullptr) return fail("mmap");
+  DWORD before = 0;
+  if (writable || ::VirtualProtect(*base, length, PAGE_READONLY, &before) != 0) return Status{};
+  const Status status = fail("mmap");
+  ::UnmapViewOfFile(*base);
+  return status;
 }
 
 Status unmapView(void* base, size_t length) {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { loadAddon } from "../../src/mapping/addon.ts";
+import { ON_WINDOWS } from "../support/system.ts";
 import { childPath, compileC, start, temporaryFolder } from "./processes.ts";
 
 const addon = loadAddon();
@@ -35,11 +36,11 @@ test("an addon that can't be loaded is an error that says what was tried and wha
   expect(() => copy.loadAddon()).toThrow(
     expect.objectContaining({
       code: "ADDON",
-      message: expect.stringMatching(
-        new RegExp(`${join(root, "build")}.*${prebuilt}: no such file.*npm run setup`, "s"),
-      ),
+      message: expect.stringContaining(`${prebuilt}: no such file`),
     }),
   );
+  expect(() => copy.loadAddon()).toThrow(join(root, "build"));
+  expect(() => copy.loadAddon()).toThrow("npm run setup");
 });
 
 test("errors of the system carry code, call and path", () => {
@@ -49,7 +50,8 @@ test("errors of the system carry code, call and path", () => {
   );
 });
 
-test("what is no regular file is refused without waiting for it", () => {
+// Windows has neither pipes nor devices among its files; test/errors/opening.test.ts has its "NUL".
+test.skipIf(ON_WINDOWS)("what is no regular file is refused without waiting for it", () => {
   const fifo = newPath();
   execFileSync("mkfifo", [fifo]);
   expect(() => addon.openFile(folder, false, true, undefined)).toThrow(expect.objectContaining({ code: "EISDIR" }));
@@ -59,25 +61,29 @@ test("what is no regular file is refused without waiting for it", () => {
   );
 });
 
-test("a window shows the file, past its end too once it has grown, and is unmapped and unusable after close", () => {
-  const path = newFile(4096, 1);
-  const file = addon.openFile(path, true, true, LOCK_BYTES);
-  const memory = file.map(0, WINDOW, true, WINDOW);
-  const bytes = new Uint8Array(memory);
-  const view = new DataView(memory);
-  expect(bytes[4095]).toBe(1);
-  file.allocate(4096, 1 << 20);
-  bytes[(1 << 20) - 1] = 7;
-  expect(readFileSync(path)[(1 << 20) - 1]).toBe(7);
-  const mapped = (): boolean => readFileSync("/proc/self/maps", "utf8").includes(path);
-  expect(mapped()).toBe(true);
-  file.close();
-  file.close();
-  expect(mapped()).toBe(false);
-  expect(memory.byteLength).toBe(0);
-  expect(() => view.getUint8(0)).toThrow(TypeError);
-  expect(() => file.size()).toThrow("closed");
-});
+// On Windows a view ends where the file does: test/store/growth.test.ts.
+test.skipIf(ON_WINDOWS)(
+  "a window shows the file, past its end too once it has grown, and is unmapped and unusable after close",
+  () => {
+    const path = newFile(4096, 1);
+    const file = addon.openFile(path, true, true, LOCK_BYTES);
+    const memory = file.map(0, WINDOW, true, WINDOW);
+    const bytes = new Uint8Array(memory);
+    const view = new DataView(memory);
+    expect(bytes[4095]).toBe(1);
+    file.allocate(4096, 1 << 20);
+    bytes[(1 << 20) - 1] = 7;
+    expect(readFileSync(path)[(1 << 20) - 1]).toBe(7);
+    const mapped = (): boolean => readFileSync("/proc/self/maps", "utf8").includes(path);
+    expect(mapped()).toBe(true);
+    file.close();
+    file.close();
+    expect(mapped()).toBe(false);
+    expect(memory.byteLength).toBe(0);
+    expect(() => view.getUint8(0)).toThrow(TypeError);
+    expect(() => file.size()).toThrow("closed");
+  },
+);
 
 test("a window can be mapped and unmapped again and again", () => {
   const path = newFile(4096, 1);
@@ -93,7 +99,8 @@ test("a forgotten file gives back descriptor, windows and threads when it is col
   expect({ status, errors, output }).toEqual({ status: 0, errors: "", output: "collected\n" });
 });
 
-test("without address space a window is an error, and the process lives", () => {
+// Windows can't limit a process's addresses.
+test.skipIf(ON_WINDOWS)("without address space a window is an error, and the process lives", () => {
   // 32 GiB of addresses, of which Node takes some.
   const command = `ulimit -v ${32 * 1024 * 1024} && exec "$0" "$@"`;
   const parameters = ["-c", command, process.execPath, childPath("forgotten.mjs"), newPath(), "too many windows"];
@@ -109,7 +116,8 @@ const PREPARED = [
   { condition: "partly in memory", prepared: [0, 0, 8, 8] },
 ];
 
-test.each(["", "no-count", "no-populate", "no-count,no-populate"])(
+// Windows tells nobody what is in memory: blocks are always written there.
+test.skipIf(ON_WINDOWS).each(["", "no-count", "no-populate", "no-count,no-populate"])(
   "prepared blocks take stores, absent ones become zeros, and the end of the file is kept (system: '%s')",
   async (system) => {
     const environment = { LD_PRELOAD: compileC("system.c", folder), FOLIODB_SYSTEM: system };

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ON_WINDOWS } from "../support/system.ts";
 import { compileC, start, temporaryFolder } from "./processes.ts";
 
 const folder = temporaryFolder();
@@ -15,7 +16,10 @@ function newPath(): string {
   return join(folder, `file-${fileCount++}`);
 }
 
-test.each(["read a truncated file", "read a truncated file in a worker"])(
+// Windows lets nobody truncate a file that is mapped, and has no signals: there the guard is for stray stores only.
+const testFaults = test.skipIf(ON_WINDOWS);
+
+testFaults.each(["read a truncated file", "read a truncated file in a worker"])(
   "%s: zeros are read, the file is flagged, the process lives",
   async (scenario) => {
     expect(await see(scenario)).toEqual({
@@ -33,17 +37,17 @@ test("a stray store into a read-only window changes no file and flags it", async
   expect(await see("store into a read-only window")).toEqual({ fault: 1, file: true });
 });
 
-test("a fault flags the opening whose window it hit, and no other", async () => {
+testFaults("a fault flags the opening whose window it hit, and no other", async () => {
   expect(await see("flag one file of two")).toEqual({ sum: 0, one: 1, other: 0 });
 });
 
-test("a commit after a lost store fails before it flushes, and publishes nothing", async () => {
+testFaults("a commit after a lost store fails before it flushes, and publishes nothing", async () => {
   const failed = { result: "failed", step: "fault before flush 1", poisoned: false };
   expect(await see("commit after a fault")).toEqual({ outcome: failed, words: [0, 0, 0] });
   expect(await see("commit a truncated run")).toEqual({ outcome: failed, words: [0, 0, 0] });
 });
 
-test("a meta page that is gone fails the commit before it is written", async () => {
+testFaults("a meta page that is gone fails the commit before it is written", async () => {
   const failed = { step: "fault before meta", poisoned: false, words: [0, 0, 0] };
   expect(await see("commit into a truncated meta page")).toEqual(failed);
 });
@@ -52,12 +56,12 @@ test("WebAssembly still traps where it should", async () => {
   expect(await see("WebAssembly traps")).toEqual({ trapped: "RuntimeError" });
 });
 
-test.each(["SIGSEGV", "SIGBUS"])("%s sent by somebody still ends the process", async (signal) => {
+testFaults.each(["SIGSEGV", "SIGBUS"])("%s sent by somebody still ends the process", async (signal) => {
   const ended = await start("guard.mjs", ["a signal that somebody sent", newPath(), signal]).ended;
   expect(ended).toMatchObject({ signal, output: "" });
 });
 
-test("a fault outside of the windows still ends the process", async () => {
+testFaults("a fault outside of the windows still ends the process", async () => {
   const crash = compileC("crash.c", folder);
   const ended = await start("guard.mjs", ["a fault elsewhere", newPath(), crash]).ended;
   expect(ended).toMatchObject({ signal: "SIGSEGV", output: "" });
