@@ -53,6 +53,8 @@ test("a name is opened for writing or for reading", async () => {
   expect(view.bytes[2]).toBe(12);
   view.close();
   mapping.close();
+  await other.exit();
+  expect(leftOver(name)).toEqual([]);
 });
 
 test("a name that is not there can't be opened", () => {
