@@ -175,6 +175,9 @@ Napi::Value SectionViewObject::resident(const Napi::CallbackInfo& info) {
   return result;
 }
 
+/** Of a view that no flush is using. */
+constexpr long kSharesOfViewAndLease = 2;
+
 void SectionViewObject::close(const Napi::CallbackInfo& info) {
   if (view_ == nullptr) return;
   if (lease_ != nullptr) {
@@ -185,7 +188,12 @@ void SectionViewObject::close(const Napi::CallbackInfo& info) {
                          start == view_->base() + skip_;
     // Detached first: from then on JavaScript can't reach the memory. A flush under way keeps its own share of it. Where the
     // program has moved the memory to another ArrayBuffer, that one keeps it until it is collected.
-    if (isThere && napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok) lease_->reset();
+    if (isThere && napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok) {
+      // Threads of Node's (a read into the bytes, say) may still use them: the addresses stay taken until the last has ended,
+      // which Node tells by collecting what was behind the ArrayBuffer.
+      const bool isOurs = view_.use_count() == kSharesOfViewAndLease;
+      if (!isOurs || !view_->retire()) lease_->reset();
+    }
   }
   view_.reset();
   weigh(-kViewWeight);

@@ -125,6 +125,11 @@ size_t allocationGranularity();
 Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAccess access, void* wanted, void** base);
 /** What mapSection mapped, whole. */
 Status unmapSection(void* base, size_t length);
+/**
+ * Takes the memory from under a view and keeps its addresses until `unmapSection`, so that nothing else is mapped there while
+ * another thread may still use them. False: not to be had, and nothing has changed.
+ */
+bool retireSection(void* base, size_t length);
 
 /** A view as the functions below and the guard need it. `at`, `base` as in mapSection; `length` bytes. */
 struct ViewRange {

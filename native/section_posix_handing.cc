@@ -15,10 +15,13 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "section_posix.h"
@@ -180,7 +183,8 @@ class SocketHanding final : public Handing {
  public:
   ~SocketHanding() override {
     const char stop = 0;
-    if (wakeSend_.isOpen() && ::write(descriptor(wakeSend_), &stop, 1) == -1) {
+    // Whose other end is open until the thread has ended.
+    if (wakeSend_.isOpen() && !ended_.load() && ::write(descriptor(wakeSend_), &stop, 1) == -1) {
       // The pipe is ours and empty: it takes a byte.
     }
     thread_.join();
@@ -237,7 +241,12 @@ class SocketHanding final : public Handing {
   }
   Status openWake() {
     int ends[2];
+#if defined(__linux__)
+    // At once: another thread may be starting a process.
+    if (::pipe2(ends, O_CLOEXEC) == -1) return fail("pipe2");
+#else
     if (::pipe(ends) == -1) return fail("pipe");
+#endif
     wakeReceive_ = File(ends[0]);
     wakeSend_ = File(ends[1]);
     for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
@@ -256,7 +265,11 @@ class SocketHanding final : public Handing {
   /** True: nothing is left to serve. */
   bool serveOne() {
     if (!waitReadable(listening_, wakeReceive_, deadline_)) return true;
+#if defined(__linux__)
+    File connection(::accept4(descriptor(listening_), nullptr, nullptr, SOCK_CLOEXEC));
+#else
     File connection(::accept(descriptor(listening_), nullptr, nullptr));
+#endif
     // Who had connected may be gone already.
     if (!connection.isOpen()) return false;
     ::fcntl(descriptor(connection), F_SETFD, FD_CLOEXEC);
@@ -320,7 +333,21 @@ Outcome inheritSection(const Section& section, bool readOnly, File* handle) {
   return outcome(openForOther(section, readOnly, handle));
 }
 
+namespace {
+
+std::mutex receivedMutex;
+/** Descriptors this process was started with and has received: their numbers may be anybody's by now. */
+std::set<int64_t>& receivedNumbers() {
+  // Never destroyed: workers may end after it.
+  static std::set<int64_t>* const numbers = new std::set<int64_t>();
+  return *numbers;
+}
+
+}  // namespace
+
 Outcome receiveInherited(int64_t number, const SectionTraits& traits, const std::string& identity, Section* section) {
+  const std::lock_guard<std::mutex> hold(receivedMutex);
+  if (number > INT_MAX || receivedNumbers().count(number) != 0) return refused(Refusal::notHanded);
   // A copy: if the number is another file's, that one stays open for whoever has it.
   File file;
   const Status status = opened(::fcntl(static_cast<int>(number), F_DUPFD_CLOEXEC, 3), "fcntl", &file);
@@ -329,7 +356,10 @@ Outcome receiveInherited(int64_t number, const SectionTraits& traits, const std:
   std::string found;
   if (!sectionIdentity(file, &found).ok() || found != identity) return refused(Refusal::notHanded);
   const Outcome adopted = adopt(std::move(file), traits, section);
-  if (adopted.ok()) ::close(static_cast<int>(number));
+  if (adopted.ok()) {
+    receivedNumbers().insert(number);
+    ::close(static_cast<int>(number));
+  }
   return adopted;
 }
 

@@ -106,6 +106,15 @@ Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAcces
 
 Status unmapSection(void* base, size_t length) { return check(::munmap(base, length), "munmap"); }
 
+bool retireSection(void* base, size_t length) {
+#if defined(MAP_NORESERVE)
+  const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON | MAP_NORESERVE;
+#else
+  const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON;
+#endif
+  return ::mmap(base, length, PROT_NONE, flags, -1, 0) != MAP_FAILED;
+}
+
 Status flushSection(const ViewRange& range, bool durable) {
 #if defined(__linux__)
   // msync waits for the device, and includes a size that grew.

