@@ -293,7 +293,9 @@ test("a coordination file appears whole, is found again, and shares its words", 
     expect(one.tryLock({ start, length: 1 }, "exclusive")).toBe(true);
   }
   expect(() => coordinate(path, () => fail())).toThrow("fill failed");
-  expect(storage.openCoordination(path, 8192)?.words[50]).toBe(7);
+  const again = storage.openCoordination(path, 8192);
+  expect(again?.words[50]).toBe(7);
+  again?.close();
   expect(readdirSync(folder).filter((name) => name.endsWith(".new"))).toEqual([]);
 });
 
