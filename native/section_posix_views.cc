@@ -93,7 +93,9 @@ Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAcces
   const off_t offset = static_cast<off_t>(section.traits.start + at);
   void* const mapped = ::mmap(wanted, length, protection, flags, descriptor(section.file), offset);
   if (mapped == MAP_FAILED) {
-    return wanted != nullptr && errno == EEXIST ? refused(Refusal::addressTaken) : outcome(fail("mmap"));
+    // Beyond what the system maps, the kernel speaks of memory, of an invalid argument or of permission.
+    const bool isAboutPlace = errno == EEXIST || errno == ENOMEM || errno == EINVAL || errno == EPERM;
+    return wanted != nullptr && isAboutPlace ? refused(Refusal::addressTaken) : outcome(fail("mmap"));
   }
   // Systems without the flag take the address as a wish.
   if (wanted != nullptr && mapped != wanted) {

@@ -128,6 +128,10 @@ test("a wanted base address is had exactly, or is an error, and nothing that is 
   expect(view.bytes[0]).toBe(77);
   expect(codeOf(() => mapping.view({ baseAddress: address + 1n }))).toBe("OPTION");
   expect(codeOf(() => mapping.view({ baseAddress: Number(address) as unknown as bigint }))).toBe("OPTION");
+  // Where the system maps nothing.
+  for (const nowhere of [2n ** 63n, 2n ** 64n - 2n ** 20n]) {
+    expect(codeOf(() => mapping.view({ baseAddress: nowhere }))).toBe("ADDRESS_TAKEN");
+  }
   const beside = address - BigInt(allocationGranularity);
   const another = mapping.view({ baseAddress: beside, length: BigInt(allocationGranularity) });
   expect(another.address).toBe(beside);
