@@ -9,6 +9,7 @@ import {
   type CreateOptions,
   checkCreateOptions,
   checkName,
+  checkObject,
   isMachineWide,
   type OpenOptions,
   optionError,
@@ -56,7 +57,7 @@ const RECEIVE_TIMEOUT_MS = 5000;
  * LIMIT, DISK_FULL, IO
  */
 export function createMapping(options: CreateOptions): Mapping {
-  if (typeof options !== "object" || options === null) throw optionError("createMapping takes an object of options");
+  checkObject(options, "createMapping");
   const { section, existed } = native((addon) => {
     const request = checkCreateOptions(options, addon.memoryPageSize);
     return addon.createSection(
@@ -78,6 +79,7 @@ export function createMapping(options: CreateOptions): Mapping {
  * NO_PERMISSION
  */
 export function openMapping(name: string, options: OpenOptions = {}): Mapping {
+  checkObject(options, "openMapping");
   const { access = "write" } = options;
   if (access !== "read" && access !== "write") throw optionError('access must be "read" or "write"');
   const checked = checkName(name);

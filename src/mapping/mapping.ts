@@ -12,6 +12,7 @@ import {
   type ByteCount,
   byteCount,
   checkAccess,
+  checkObject,
   choice,
   defaultAccess,
   optionError,
@@ -90,6 +91,7 @@ export class Mapping {
    */
   view(options: ViewOptions = {}): View {
     this.check();
+    checkObject(options, "view");
     const access = this.#access(options.access);
     const [offset, length] = this.#range(options.offset, options.length);
     if (length > VIEW_SIZE_MAX) {
@@ -120,6 +122,7 @@ export class Mapping {
    */
   *views(options: ViewsOptions = {}): Generator<View, void, undefined> {
     this.check();
+    checkObject(options, "views");
     const access = this.#access(options.access);
     const [from, length] = this.#range(options.offset, options.length);
     const pieceSize = byteCount(options.pieceSize ?? PIECE_SIZE_DEFAULT, "pieceSize");
@@ -141,6 +144,7 @@ export class Mapping {
    */
   inherit(options: InheritOptions = {}): Inheritance {
     this.check();
+    checkObject(options, "inherit");
     return inherit(this.#native, this.#traits, options);
   }
 
@@ -151,6 +155,7 @@ export class Mapping {
    */
   async handTo(pid: number, options: HandOptions = {}): Promise<string> {
     this.check();
+    checkObject(options, "handTo");
     return prepareHanding(this.#native, this.#traits, pid, options);
   }
 

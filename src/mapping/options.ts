@@ -71,10 +71,23 @@ export function optionError(message: string): MappingError {
   return new MappingError("OPTION", message);
 }
 
+/** Throws unless a call was given an object where it takes options or a range. `undefined` is the default's already. */
+export function checkObject(given: unknown, call: string, what = "options"): void {
+  if (typeof given === "object" && given !== null) return;
+  throw optionError(`${call} takes an object of ${what}, not ${shown(given)}`);
+}
+
+/** A value that is not what it must be, for the text of an error. */
+export function shown(value: unknown): string {
+  return (typeof value === "object" && value !== null) || typeof value === "function"
+    ? `a ${typeof value}`
+    : String(value);
+}
+
 /** A byte count as a bigint from 0 to 2^63 - 1. */
 export function byteCount(value: unknown, name: string): bigint {
   const isCount = typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value));
-  if (!isCount) throw optionError(`${name} must be an integer up to 2^53 - 1 or a bigint, not ${String(value)}`);
+  if (!isCount) throw optionError(`${name} must be an integer up to 2^53 - 1 or a bigint, not ${shown(value)}`);
   const count = BigInt(value);
   if (count < 0n || count > SIZE_MAX) throw optionError(`${name} must be 0 to 2^63 - 1, not ${value}`);
   return count;
@@ -83,7 +96,7 @@ export function byteCount(value: unknown, name: string): bigint {
 /** The index of one of a few words. */
 export function choice(words: readonly string[], value: unknown, name: string): number {
   const index = words.indexOf(value as string);
-  if (index === -1) throw optionError(`${name} must be one of ${words.join(", ")}, not ${String(value)}`);
+  if (index === -1) throw optionError(`${name} must be one of ${words.join(", ")}, not ${shown(value)}`);
   return index;
 }
 

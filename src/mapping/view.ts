@@ -7,7 +7,7 @@
 import { MappingError } from "../errors.ts";
 import { mappingError, native, throwFaults } from "./failures.ts";
 import { ADVICES, type NativeSectionView } from "./native.ts";
-import { type Backing, choice, optionError, type ViewAccess } from "./options.ts";
+import { type Backing, checkObject, choice, optionError, shown, type ViewAccess } from "./options.ts";
 
 /** A range of a view. Default: all of it, or what follows `offset`. */
 export interface ViewRange {
@@ -185,6 +185,7 @@ export class View {
 
   #checkFlush(options: FlushOptions): boolean {
     this.check();
+    checkObject(options, "flush");
     const { durable = false } = options;
     if (typeof durable !== "boolean") throw optionError("durable must be a boolean");
     if (durable && !this.#isFlushable()) {
@@ -196,19 +197,21 @@ export class View {
 
   /** The range relative to the base. */
   #range(range: ViewRange): [at: number, length: number] {
-    const { offset = 0, length = this.length - offset } = range;
+    checkObject(range, "a range of a view", "offset and length");
+    const { offset = 0, length } = range;
+    // Number.isInteger is false for a bigint and for whatever else is no number, and nothing is reckoned with before.
     const isInside =
       Number.isInteger(offset) &&
-      Number.isInteger(length) &&
       offset >= 0 &&
-      length >= 0 &&
-      offset + length <= this.length;
+      (length === undefined || (Number.isInteger(length) && length >= 0)) &&
+      offset + (length ?? 0) <= this.length;
     if (!isInside) {
+      const extent = length === undefined ? "to the end" : `${shown(length)} bytes`;
       throw new MappingError(
         "RANGE",
-        `range from ${offset}, ${length} bytes, is not inside the ${this.length} of the view`,
+        `range from ${shown(offset)}, ${extent}, is not inside the ${this.length} of the view`,
       );
     }
-    return [this.#skip + offset, length];
+    return [this.#skip + offset, length ?? this.length - offset];
   }
 }

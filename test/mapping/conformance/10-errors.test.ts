@@ -74,6 +74,51 @@ test("errors of the caller's name what was wrong, and have no number", () => {
   mapping.close();
 });
 
+test("an argument that is no object, or a range of another kind of number, is an error of this package's", async () => {
+  const path = join(folder, "arguments");
+  writeFileSync(path, "some");
+  const mapping = createMapping({ path });
+  const view = mapping.view();
+  const none = Object.create(null);
+  const calls: ((wrong: never) => unknown)[] = [
+    (wrong) => createMapping(wrong),
+    (wrong) => openMapping("x", wrong),
+    (wrong) => mapping.view(wrong),
+    (wrong) => mapping.views(wrong).next(),
+    (wrong) => mapping.inherit(wrong),
+    (wrong) => view.flush(wrong),
+    (wrong) => view.flush({}, wrong),
+    (wrong) => view.advise("random", wrong),
+    (wrong) => view.prefetch(wrong),
+    (wrong) => view.resident(wrong),
+    (wrong) => view.discard(wrong),
+  ];
+  for (const wrong of [null, 5, 5n, "text", true, Symbol("text"), () => {}]) {
+    for (const call of calls) expect(errorOf(() => call(wrong as never))).toMatchObject({ code: "OPTION" });
+    for (const promise of [
+      mapping.handTo(process.pid, wrong as never),
+      view.flushAsync(wrong as never),
+      view.flushAsync({}, wrong as never),
+    ]) {
+      await expect(promise).rejects.toMatchObject({ name: "MappingError", code: "OPTION" });
+    }
+  }
+  for (const wrong of [null, 5n, "1", Symbol("text"), none, Number.NaN, -1, 1.5, 5]) {
+    for (const range of [{ offset: wrong }, { length: wrong }, { offset: 1, length: wrong }]) {
+      expect(errorOf(() => view.flush(range as never)).code).toBe("RANGE");
+    }
+  }
+  for (const wrong of ["1", Symbol("text"), none, Number.NaN, -1, 1.5]) {
+    expect(errorOf(() => mapping.view({ offset: wrong as never })).code).toBe("OPTION");
+    expect(errorOf(() => mapping.view({ access: wrong as never })).code).toBe("OPTION");
+  }
+  view.flush({ offset: undefined, length: undefined } as never, { durable: undefined } as never);
+  view.flush(undefined, undefined);
+  expect(view.resident({ offset: 4 })).toEqual({ pageCount: 0, residentCount: 0 });
+  view.close();
+  mapping.close();
+});
+
 test("every code is in the guide, and every code of the guide exists", () => {
   const root = new URL("../../../", import.meta.url);
   const source = readFileSync(new URL("src/errors.ts", root), "utf8");
