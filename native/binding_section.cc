@@ -20,6 +20,8 @@ namespace {
 /** Views are at most this long, for the reason of kWindowSizeMax; what lies before them on their first page comes on top. */
 constexpr double kViewSizeMax = 1073741824.0;
 constexpr double kGranularityMax = 65536.0;
+/** Of a file, and so of a section: what the systems' offsets reach to. */
+constexpr uint64_t kSizeMax = INT64_MAX;
 
 const char* refusalName(Refusal refusal) {
   switch (refusal) {
@@ -49,6 +51,10 @@ SectionTraits readTraits(Arguments& arguments) {
   traits.name = arguments.text("name");
   traits.machineWide = arguments.flag("machineWide");
   traits.start = arguments.wide("start");
+  // So that no sum of the two, nor of one and a place in the section, wraps around.
+  if (!arguments.bad() && (traits.size == 0 || traits.size > kSizeMax || traits.start > kSizeMax - traits.size)) {
+    arguments.refuse("start and size", "within 2^63 - 1");
+  }
   return traits;
 }
 

@@ -307,7 +307,10 @@ Outcome adopt(File file, const SectionTraits& traits, Section* section) {
   FileStat stat;
   if (!statFile(file, &stat).ok() || stat.kind != Kind::regular) return refused(Refusal::notHanded);
   // A file may have been truncated meanwhile: that is the guard's. Memory can't be.
-  if (traits.backing == Backing::memory && stat.size < traits.start + traits.size) return refused(Refusal::notHanded);
+  const bool isTooShort = stat.size < traits.start || stat.size - traits.start < traits.size;
+  if (traits.backing == Backing::memory && isTooShort) return refused(Refusal::notHanded);
+  // Nothing could be mapped there.
+  if (traits.start % allocationGranularity() != 0) return refused(Refusal::notHanded);
   const int flags = ::fcntl(descriptor(file), F_GETFL);
   if (flags == -1) return outcome(fail("fcntl"));
   section->traits = traits;

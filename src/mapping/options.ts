@@ -56,7 +56,7 @@ export interface ViewOptions {
 /** A view is one ArrayBuffer, and one over 4 GiB ends Node 20; offsets under 2^31 stay small integers in V8. */
 export const VIEW_SIZE_MAX = 1024 * 1024 * 1024;
 const NAME_SIZE_MAX = 200;
-const SIZE_MAX = 2n ** 63n - 1n;
+export const SIZE_MAX = 2n ** 63n - 1n;
 const DEFAULT_MODE = 0o600;
 const MODE_MAX = 0o7777;
 

@@ -1,7 +1,8 @@
 /** Point 3: handing a mapping without a name to a child and to a process that runs. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createMapping, type Mapping, openMapping, receiveMapping } from "foliodb/mapping";
+import fc from "fast-check";
+import { createMapping, type Mapping, MappingError, openMapping, receiveMapping } from "foliodb/mapping";
 import { afterEach, expect, test } from "vitest";
 import {
   codeOf,
@@ -34,6 +35,13 @@ function file(): Mapping {
   const path = join(folder, `file-${fileCount++}`);
   writeFileSync(path, "content of the file");
   return kept(createMapping({ path, size: 8192 }));
+}
+
+const PREFIX = "foliodb-mapping-1.";
+/** A token with other content. */
+function altered(token: string, changes: Record<string, unknown>): string {
+  const content = JSON.parse(Buffer.from(token.slice(PREFIX.length), "base64url").toString());
+  return PREFIX + Buffer.from(JSON.stringify({ ...content, ...changes })).toString("base64url");
 }
 
 /** A child that has inherited the mapping, and received it. */
@@ -157,10 +165,8 @@ test("a token is for one process, once, and for a limited time", async () => {
   expect(await codeOfAsync(wrong.ask("receive", { token }))).toBe("NOT_HANDED");
   expect(codeOf(() => receiveMapping(token))).toBe("NOT_HANDED");
   // Who knows the address, but not the secret, gets nothing, and takes nothing away.
-  const [prefix, body] = token.split(/(?<=^foliodb-mapping-1\.)/);
-  const content = JSON.parse(Buffer.from(body, "base64url").toString());
-  content.address = content.address.replace(/^./, (digit: string) => (digit === "0" ? "1" : "0"));
-  const forged = prefix + Buffer.from(JSON.stringify(content)).toString("base64url");
+  const { address } = JSON.parse(Buffer.from(token.slice(PREFIX.length), "base64url").toString());
+  const forged = altered(token, { address: address.replace(/^./, (digit: string) => (digit === "0" ? "1" : "0")) });
   expect(await codeOfAsync(right.ask("receive", { token: forged }))).toBe("NOT_HANDED");
   await right.ask("receive", { token });
   expect(await codeOfAsync(right.ask("receive", { token }))).toBe("NOT_HANDED");
@@ -204,8 +210,69 @@ test("a process that received a mapping of a name is a user of that name", async
   expect(codeOf(() => openMapping(name))).toBe("NAME_NOT_FOUND");
 });
 
+function inheritedToken(mapping: Mapping): string {
+  const inheritance = mapping.inherit();
+  inheritance.close();
+  return inheritance.token;
+}
+
+test("a token whose numbers are out of bounds is refused before anything is asked of the system", async () => {
+  const mapping = memory();
+  using inheritance = mapping.inherit();
+  const top = 2n ** 63n;
+  const changes: Record<string, unknown>[] = [
+    ...[3, 2 ** 31, -1, 0.5, "0", null].map((backing) => ({ backing })),
+    ...[3, 2 ** 53 - 1, -1, 0.5, "1", null].map((protection) => ({ protection })),
+    ...[0, top, 10n ** 19n - 1n, -1].map((size) => ({ size: String(size) })),
+    ...[top, top - 8192n, -1].map((start) => ({ start: String(start) })),
+    { size: String(top - 1n), start: "1" },
+    // Their sum wraps around to less than there is.
+    { size: String(99n * 10n ** 17n), start: String(2n ** 64n + 4096n - 99n * 10n ** 17n) },
+    { name: "x/../../x" },
+    { name: "x".repeat(201) },
+  ];
+  for (const change of changes) {
+    expect([change, codeOf(() => receiveMapping(altered(inheritance.token, change)))]).toEqual([change, "OPTION"]);
+    const handed = await mapping.handTo(process.pid, { timeout: 500 });
+    expect([change, codeOf(() => receiveMapping(altered(handed, change)))]).toEqual([change, "OPTION"]);
+  }
+  for (const number of [2 ** 31, 2 ** 32 + 5, -1, 0.5, "5", null]) {
+    expect(codeOf(() => receiveMapping(altered(inheritance.token, { number })))).toBe("OPTION");
+  }
+  for (const address of ["", ":", "x", `${"0".repeat(32)}:`, `${"g".repeat(32)}:5`, 5]) {
+    expect(codeOf(() => receiveMapping(altered(inheritance.token, { kind: "handed", address })))).toBe("OPTION");
+  }
+});
+
+/** What a field of a token could be made to say. */
+const lie = fc.oneof(
+  fc.jsonValue(),
+  fc.integer({ min: -2, max: 5 }),
+  fc.bigInt({ min: 0n, max: 2n ** 64n }).map(String),
+  fc.constantFrom(..."0 1 4096 8192 65536 9223372036854775807 9223372036854710272 9999999999999999999".split(" ")),
+);
+const FIELDS = ["kind", "number", "identity", "address", "backing", "size", "protection", "path", "name"];
+const lies = fc.dictionary(fc.constantFrom(...FIELDS, "machineWide", "start"), lie, { minKeys: 1, maxKeys: 3 });
+
+test("whatever a token is made to say, it is a mapping whose views can be asked for, or an error with a code", async () => {
+  const mapping = memory();
+  await fc.assert(
+    fc.asyncProperty(lies, fc.boolean(), async (changes, isInherited) => {
+      const token = isInherited ? inheritedToken(mapping) : await mapping.handTo(process.pid, { timeout: 500 });
+      try {
+        using received = receiveMapping(altered(token, changes));
+        using view = received.view({ length: 1 });
+        expect(view.bytes[0]).toBeTypeOf("number");
+      } catch (error) {
+        expect(error).toBeInstanceOf(MappingError);
+      }
+    }),
+    { numRuns: isWindows ? 100 : 400 },
+  );
+});
+
 test("what is no token, or no process, is refused", async () => {
-  for (const token of ["", "x", "foliodb-mapping-1.", `foliodb-mapping-1.${Buffer.from("{}").toString("base64url")}`]) {
+  for (const token of ["", "x", PREFIX, `${PREFIX}${Buffer.from("{}").toString("base64url")}`]) {
     expect(codeOf(() => receiveMapping(token))).toBe("OPTION");
   }
   const mapping = memory();
