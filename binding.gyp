@@ -16,6 +16,7 @@
         "native/binding_section_view.cc",
         "native/commit.cc",
         "native/crc32c.cc",
+        "native/created_file.cc",
         "native/fair_lock.cc",
         "native/opening.cc",
         "native/section_view.cc",

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "created_file.h"
+
 #if defined(__APPLE__)
 #include <sys/random.h>
 #endif
@@ -32,16 +34,22 @@ constexpr int kAddSeals = 1033;
 constexpr int kSealSealShrinkGrow = 1 | 2 | 4;
 #endif
 
-Status openOrCreate(const SectionRequest& request, File* file) {
+Status createNew(const SectionRequest& request, File* file, CreatedFile* created) {
+  const Status status = createFile(request.path.c_str(), request.mode, file);
+  if (status.ok()) created->note(request.path, *file);
+  return status;
+}
+
+Status openOrCreate(const SectionRequest& request, File* file, CreatedFile* created) {
   const char* const path = request.path.c_str();
   const Access access = request.protection == Protection::readwrite ? Access::readWrite : Access::read;
   if (request.disposition == Disposition::open) return openFile(path, access, true, file);
-  if (request.disposition == Disposition::create) return createFile(path, request.mode, file);
+  if (request.disposition == Disposition::create) return createNew(request, file, created);
   Status status;
   for (int i = 0; i < kOpenAttemptsMax; i++) {
     status = openFile(path, access, true, file);
     if (status.number != ENOENT) return status;
-    status = createFile(path, request.mode, file);
+    status = createNew(request, file, created);
     if (!isExisting(status)) return status;
   }
   return status;
@@ -74,8 +82,8 @@ Status grow(const File& file, uint64_t size) {
   return result.ok() ? unlocked : result;
 }
 
-Outcome openBackingFile(const SectionRequest& request, Section* section) {
-  Status status = openOrCreate(request, &section->file);
+Outcome openBackingFile(const SectionRequest& request, Section* section, CreatedFile* created) {
+  Status status = openOrCreate(request, &section->file, created);
   FileStat stat;
   if (status.ok()) status = statFile(section->file, &stat);
   if (!status.ok()) return outcome(status);
@@ -86,7 +94,10 @@ Outcome openBackingFile(const SectionRequest& request, Section* section) {
   if (section->traits.size == 0) return refused(Refusal::emptyFile);
   if (section->traits.size <= stat.size) return Outcome{};
   if (request.protection != Protection::readwrite) return refused(Refusal::notGrowable);
-  return outcome(grow(section->file, section->traits.size));
+  // A growth that fails leaves the file as long as it was.
+  status = grow(section->file, section->traits.size);
+  if (status.ok()) created->grew(section->traits.size);
+  return outcome(status);
 }
 
 Status openTemporary(const std::string& folder, unsigned mode, File* file) {
@@ -127,8 +138,8 @@ Status openMemory(Section* section) {
 }
 
 /** A section as the request wants it, without a name. */
-Outcome makeBacking(const SectionRequest& request, Section* section) {
-  if (request.backing == Backing::file) return openBackingFile(request, section);
+Outcome makeBacking(const SectionRequest& request, Section* section, CreatedFile* created) {
+  if (request.backing == Backing::file) return openBackingFile(request, section, created);
   if (request.backing == Backing::memory) return outcome(openMemory(section));
   const Status status = openTemporary(request.path, request.mode, &section->file);
   return status.ok() ? outcome(setSize(section->file, request.size)) : outcome(status);
@@ -215,6 +226,8 @@ Status openAgain(const File& file, const File& reader, bool forWrite, File* agai
 
 Outcome createSection(const SectionRequest& request, Section* section, bool* existed) {
   *existed = false;
+  // Gone again if this fails, or if somebody else was faster with the name: then that one's file is the mapping's.
+  CreatedFile created;
   for (int i = 0; i < kOpenAttemptsMax; i++) {
     if (!request.name.empty()) {
       File use;
@@ -223,6 +236,8 @@ Outcome createSection(const SectionRequest& request, Section* section, bool* exi
       if (!joined.ok()) return joined;
       if (use.isOpen()) {
         *existed = true;
+        if (created.is(record.device, record.inode)) created.keep();
+        created.remove();
         return openExisting(request.name, request.machineWide, record, request.protection, std::move(use), section);
       }
     }
@@ -230,14 +245,18 @@ Outcome createSection(const SectionRequest& request, Section* section, bool* exi
     if (request.backing == Backing::memory && !request.name.empty()) {
       section->traits.path.clear();
     } else if (!section->file.isOpen()) {
-      const Outcome made = makeBacking(request, section);
+      const Outcome made = makeBacking(request, section, &created);
       if (!made.ok()) return made;
     }
-    if (request.name.empty()) return outcome(narrow(section));
+    if (request.name.empty()) {
+      created.keep();
+      return outcome(narrow(section));
+    }
     bool taken = false;
     const Outcome named = giveName(request, section, &taken);
     if (!named.ok()) return named;
     if (!taken) {
+      created.keep();
       section->traits.name = request.name;
       section->traits.machineWide = request.machineWide;
       return Outcome{};

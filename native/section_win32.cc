@@ -17,6 +17,8 @@
 #include <cstring>
 #include <utility>
 
+#include "created_file.h"
+
 namespace foliodb::platform {
 namespace {
 
@@ -91,7 +93,7 @@ Status createNew(const std::wstring& path, unsigned mode, DWORD flags, DWORD sha
   return Status{};
 }
 
-Status openOrCreate(const SectionRequest& request, File* file) {
+Status openOrCreate(const SectionRequest& request, File* file, CreatedFile* created) {
   const Access access = request.protection == Protection::readwrite ? Access::readWrite : Access::read;
   const std::wstring path = widePath(request.path);
   Status status;
@@ -102,13 +104,14 @@ Status openOrCreate(const SectionRequest& request, File* file) {
       if (request.disposition == Disposition::open || status.number != ERROR_FILE_NOT_FOUND) return status;
     }
     status = createNew(path, request.mode, FILE_ATTRIBUTE_NORMAL, kShareAll, file);
+    if (status.ok()) created->note(request.path, *file);
     if (request.disposition == Disposition::create || !isExisting(status)) return status;
   }
   return status;
 }
 
-Outcome openBackingFile(const SectionRequest& request, Section* section) {
-  Status status = openOrCreate(request, &section->file);
+Outcome openBackingFile(const SectionRequest& request, Section* section, CreatedFile* created) {
+  Status status = openOrCreate(request, &section->file, created);
   FileStat stat;
   if (status.ok()) status = statFile(section->file, &stat);
   if (!status.ok()) return outcome(status);
@@ -133,9 +136,9 @@ Status openTemporary(const SectionRequest& request, File* file) {
   return status.ok() ? setSize(*file, request.size) : status;
 }
 
-Outcome openBacking(const SectionRequest& request, Section* section) {
+Outcome openBacking(const SectionRequest& request, Section* section, CreatedFile* created) {
   section->traits.size = request.size;
-  if (request.backing == Backing::file) return openBackingFile(request, section);
+  if (request.backing == Backing::file) return openBackingFile(request, section, created);
   return request.backing == Backing::temporary ? outcome(openTemporary(request, &section->file)) : Outcome{};
 }
 
@@ -307,8 +310,11 @@ Outcome createSection(const SectionRequest& request, Section* section, bool* exi
     }
     if (found.refusal != Refusal::noSuchName) return found;
   }
-  const Outcome made = openBacking(request, section);
-  return made.ok() ? makeSection(request, section, existed) : made;
+  CreatedFile created;
+  Outcome made = openBacking(request, section, &created);
+  if (made.ok()) made = makeSection(request, section, existed);
+  if (made.ok() && !*existed) created.keep();
+  return made;
 }
 
 Outcome openSection(const std::string& name, bool machineWide, bool forWrite, Section* section) {

@@ -3,7 +3,7 @@
  *   flush=N      the N-th fdatasync fails with EIO        slow     every fdatasync takes 300 ms longer
  *   no-allocate  no fallocate                             no-unnamed    no O_TMPFILE
  *   no-link      no hard links                            no-populate   no MADV_POPULATE_WRITE
- *   no-count     no cachestat
+ *   no-count     no cachestat                          wait-link    linkat says so, and waits for a line
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -60,6 +60,13 @@ OPEN(open64)
 int link(const char *from, const char *to) {
   if (setting("no-link") != NULL) return refuse(EPERM);
   return ((int (*)(const char *, const char *))dlsym(RTLD_NEXT, "link"))(from, to);
+}
+
+int linkat(int fromFolder, const char *from, int toFolder, const char *to, int flags) {
+  char end;
+  if (setting("wait-link") != NULL && (write(1, "at linkat\n", 10) != 10 || read(0, &end, 1) != 1)) return refuse(EIO);
+  return ((int (*)(int, const char *, int, const char *, int))dlsym(RTLD_NEXT, "linkat"))(fromFolder, from, toFolder,
+                                                                                           to, flags);
 }
 
 int madvise(void *base, size_t length, int advice) {

@@ -119,6 +119,31 @@ test("only readwrite makes a file longer", () => {
   }
 });
 
+test("a creation that fails leaves no new file, and a file that was there as long as it was", () => {
+  // Longer than files of any system in use can be; a file system that can has no room for the end's block.
+  const tooLong = 2n ** 63n - 1n;
+  for (const disposition of ["create", "openOrCreate"] as const) {
+    for (const [code, options] of [
+      ["NOT_GROWABLE", { protection: "readonly", size: 10 }],
+      ["NOT_GROWABLE", { protection: "writecopy", size: 10 }],
+      ["DISK_FULL", { size: tooLong }],
+      [disposition === "create" ? "OPTION" : "EMPTY_FILE", { size: 0 }],
+      [disposition === "create" ? "OPTION" : "EMPTY_FILE", { size: 0, protection: "readonly" }],
+    ] as const) {
+      const path = newPath();
+      const failed = codeOf(() => createMapping({ path, disposition, ...options }));
+      expect([disposition, options, failed, existsSync(path)]).toEqual([disposition, options, code, false]);
+    }
+  }
+  const path = fileOf("there before");
+  expect(codeOf(() => createMapping({ path, size: tooLong }))).toBe("DISK_FULL");
+  expect(codeOf(() => createMapping({ path, disposition: "openOrCreate", size: tooLong }))).toBe("DISK_FULL");
+  expect(readFileSync(path, "utf8")).toBe("there before");
+  const empty = fileOf("");
+  expect(codeOf(() => createMapping({ path: empty, disposition: "openOrCreate" }))).toBe("EMPTY_FILE");
+  expect(existsSync(empty)).toBe(true);
+});
+
 test("what is no regular file can't be mapped", () => {
   // Windows can't open a folder as a file at all.
   expect(["NOT_A_FILE", "NO_PERMISSION"]).toContain(
