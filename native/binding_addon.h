@@ -29,7 +29,7 @@ struct Addon {
   Napi::FunctionReference sectionViewClass;
   /** Sections of this environment, some of them gone. */
   std::vector<std::weak_ptr<platform::Section>> sections;
-  /** Sections on their way to other processes. Their threads end with the environment. */
+  /** Sections on their way to other processes, until the event loop is told that they are over, or the environment ends. */
   std::vector<std::unique_ptr<platform::Handing>> handings;
   napi_threadsafe_function reports = nullptr;
   uint64_t operationLast = 0;

@@ -2,6 +2,7 @@
 
 #include "binding_addon.h"
 #include "binding_commit.h"
+#include "binding_section.h"
 
 namespace foliodb {
 
@@ -38,6 +39,7 @@ void onReport(napi_env rawEnv, napi_value, void*, void* raw) {
   const Napi::Env env(rawEnv);
   const Napi::HandleScope scope(env);
   Addon& addon = addonOf(env);
+  if (what->operation == kHandingEnded) return endHandings(addon);
   const auto found = addon.operations.find(what->operation);
   if (found == addon.operations.end()) return;
   Operation& operation = *found->second;

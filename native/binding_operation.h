@@ -24,6 +24,9 @@ struct Operation {
   bool delivered = false;
 };
 
+/** In place of an operation's number: a hand-over of a section has ended, and nothing waits for it. */
+constexpr uint64_t kHandingEnded = 0;
+
 /** What a thread tells the event loop. */
 struct Report {
   uint64_t operation = 0;

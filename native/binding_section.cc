@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "binding_addon.h"
+#include "binding_operation.h"
 
 namespace foliodb {
 
@@ -171,6 +172,12 @@ void endSections(Addon& addon) {
   addon.sections.clear();
 }
 
+void endHandings(Addon& addon) {
+  auto& handings = addon.handings;
+  const auto isOver = [](const std::unique_ptr<platform::Handing>& handing) { return handing->ended(); };
+  handings.erase(std::remove_if(handings.begin(), handings.end(), isOver), handings.end());
+}
+
 Napi::Function SectionObject::define(Napi::Env env) {
   return DefineClass(env, "Section",
                      {
@@ -285,17 +292,17 @@ Napi::Value SectionObject::hand(const Napi::CallbackInfo& info) {
   const uint64_t pid = arguments.integer("pid", 4294967295.0);
   const uint32_t limitMs = arguments.word("limitMs");
   if (arguments.bad() || !isOpen(env)) return Napi::Value();
-  auto& handings = addonOf(env).handings;
-  const auto isOver = [](const std::unique_ptr<platform::Handing>& handing) { return handing->ended(); };
-  handings.erase(std::remove_if(handings.begin(), handings.end(), isOver), handings.end());
+  Addon& addon = addonOf(env);
+  const auto onEnd = [reports = addon.reports] { report(reports, Report{kHandingEnded, false, false, Status{}}); };
   std::unique_ptr<platform::Handing> handing;
   std::string address;
-  const Outcome outcome = platform::handSection(*section_, readOnly, static_cast<int64_t>(pid), limitMs, &handing, &address);
+  const Outcome outcome = platform::handSection(*section_, readOnly, static_cast<int64_t>(pid), limitMs, onEnd, &handing,
+                                                &address);
   if (!outcome.ok()) {
     throwOutcome(env, outcome, section_->traits.path);
     return Napi::Value();
   }
-  if (handing != nullptr) handings.push_back(std::move(handing));
+  if (handing != nullptr) addon.handings.push_back(std::move(handing));
   return Napi::String::New(env, address);
 }
 

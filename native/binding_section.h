@@ -19,6 +19,9 @@ struct Addon;
 /** The environment ends: names lose this user. Views stay mapped, for somebody's native code may be at work in them. */
 void endSections(Addon& addon);
 
+/** Lets go of the hand-overs that are over: of their threads, too. */
+void endHandings(Addon& addon);
+
 /** Throws for an outcome that is not ok: a SystemError where there is a number, with the property `refusal` if it is one. */
 void throwOutcome(Napi::Env env, const platform::Outcome& outcome, const std::string& path);
 

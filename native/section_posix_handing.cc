@@ -181,6 +181,7 @@ bool receiveDescriptor(const File& connection, File* file) {
 
 class SocketHanding final : public Handing {
  public:
+  explicit SocketHanding(std::function<void()> onEnd) : onEnd_(std::move(onEnd)) {}
   ~SocketHanding() override {
     const char stop = 0;
     // Whose other end is open until the thread has ended.
@@ -261,6 +262,7 @@ class SocketHanding final : public Handing {
     listening_.close();
     file_.close();
     ended_.store(true);
+    onEnd_();
   }
   /** True: nothing is left to serve. */
   bool serveOne() {
@@ -282,6 +284,7 @@ class SocketHanding final : public Handing {
     return sendDescriptor(connection, file_);
   }
 
+  const std::function<void()> onEnd_;
   File file_;
   int64_t pid_ = 0;
   Clock::time_point deadline_;
@@ -366,12 +369,12 @@ Outcome receiveInherited(int64_t number, const SectionTraits& traits, const std:
   return adopted;
 }
 
-Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::unique_ptr<Handing>* handing,
-                    std::string* address) {
+Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
+                    std::unique_ptr<Handing>* handing, std::string* address) {
   File file;
   Status status = openForOther(section, readOnly, &file);
   if (!status.ok()) return outcome(status);
-  auto made = std::make_unique<SocketHanding>();
+  auto made = std::make_unique<SocketHanding>(std::move(onEnd));
   status = made->start(std::move(file), pid, limitMs, address);
   if (status.ok()) *handing = std::move(made);
   return outcome(status);

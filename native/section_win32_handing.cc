@@ -143,9 +143,9 @@ Status sectionIdentity(const File& handle, std::string* identity) {
   return Status{};
 }
 
-Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::unique_ptr<Handing>* handing,
-                    std::string* address) {
-  (void)limitMs;
+Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
+                    std::unique_ptr<Handing>* handing, std::string* address) {
+  (void)limitMs, (void)onEnd;
   handing->reset();
   const Handle process(::OpenProcess(PROCESS_DUP_HANDLE, FALSE, static_cast<DWORD>(pid)));
   if (!process.isValid()) return outcome(fail("OpenProcess"));

@@ -1,9 +1,10 @@
 /** Point 3: handing a mapping without a name to a child and to a process that runs. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { createMapping, type Mapping, MappingError, openMapping, receiveMapping } from "foliodb/mapping";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import {
   codeOf,
   codeOfAsync,
@@ -178,22 +179,30 @@ test("a token is for one process, once, and for a limited time", async () => {
 });
 
 test.runIf(isLinux)(
-  "hand-overs that are over, and inheritances that are closed, leave no descriptor behind",
+  "hand-overs that are over, and inheritances that are closed, leave no descriptor and no thread behind",
   async () => {
     const other = await startOther();
     const mapping = memory();
-    const before = readdirSync("/proc/self/fd").length;
+    const using = () => ({
+      files: readdirSync("/proc/self/fd").length,
+      threads: readdirSync("/proc/self/task").length,
+    });
+    // Node's own threads start with the first asynchronous call.
+    await access(folder);
+    const before = using();
     for (let i = 0; i < 20; i++) {
-      await other.ask("receive", { as: `m${i}`, token: await mapping.handTo(other.pid) });
+      const token = await mapping.handTo(other.pid);
+      expect(using()).toEqual({ files: before.files + 4, threads: before.threads + 1 });
+      await other.ask("receive", { as: `m${i}`, token });
+      await vi.waitFor(() => expect(using()).toEqual(before));
       mapping.inherit().close();
       await mapping.handTo(other.pid, { timeout: 1 });
+      await vi.waitFor(() => expect(using()).toEqual(before));
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    // The next hand-over clears away what is over; its own socket, pipe and descriptor are there while it waits.
-    await mapping.handTo(other.pid, { timeout: 1 });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await mapping.handTo(other.pid, { timeout: 0 });
-    expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before + 4);
+    // Many at a time, and of each kind.
+    const tokens = await Promise.all(Array.from({ length: 10 }, () => mapping.handTo(other.pid, { timeout: 300 })));
+    for (const token of tokens.slice(5)) await other.ask("receive", { as: token, token });
+    await vi.waitFor(() => expect(using()).toEqual(before));
   },
 );
 
