@@ -30,12 +30,15 @@ class FlushWork final : public Napi::AsyncWorker {
         path_(std::move(path)) {}
 
  protected:
-  void Execute() override { status_ = platform::flushSection(view_->pages(at_, length_), durable_); }
+  void Execute() override {
+    status_ = platform::flushSection(view_->pages(at_, length_), durable_);
+    faults_ = view_->faults();
+  }
   void OnOK() override {
     const Napi::Env env = Env();
-    // What faulted while the flush ran is told, too: the view may be closed by now.
+    // What faulted before the flush was done is told, too: the view may be closed by now.
     const Napi::Value error = status_.ok() ? env.Undefined() : statusError(env, status_, path_);
-    Callback().Call({error, Napi::Number::New(env, view_->faults())});
+    Callback().Call({error, Napi::Number::New(env, faults_)});
   }
 
  private:
@@ -45,6 +48,7 @@ class FlushWork final : public Napi::AsyncWorker {
   const bool durable_;
   const std::string path_;
   Status status_;
+  int32_t faults_ = 0;
 };
 
 }  // namespace

@@ -158,6 +158,12 @@ Status adviseSection(const ViewRange& range, Advice advice);
  */
 Status sectionResidency(void* base, size_t length, unsigned char* pages);
 
+/**
+ * Whether the file ends before the range does: it was truncated, and who touches what lies behind its end loses it. False for
+ * memory, which nobody truncates, and on Windows, which truncates no mapped file.
+ */
+bool isCutOff(const ViewRange& range);
+
 /** The words a fault is told in. Bits of both: kFaultLost, kFaultStore. */
 struct ViewFaults {
   /** Of this view. */
@@ -169,6 +175,8 @@ struct ViewFaults {
 constexpr int32_t kFaultLost = 1;
 /** A store into a read view: it went into a private copy of the page. */
 constexpr int32_t kFaultStore = 2;
+/** Not in a word, but found out when asked, and gone when the file is long enough again: the view isCutOff. */
+constexpr int32_t kFaultCutOff = 4;
 
 /**
  * Puts a view under the guard (guard_posix.cc; section_win32_views.cc, which takes stray stores only).

@@ -117,6 +117,13 @@ bool retireSection(void* base, size_t length) {
   return ::mmap(base, length, PROT_NONE, flags, -1, 0) != MAP_FAILED;
 }
 
+bool isCutOff(const ViewRange& range) {
+  if (range.section->traits.backing == Backing::memory) return false;
+  FileStat stat;
+  const uint64_t end = range.section->traits.start + range.at + range.length;
+  return statFile(range.section->file, &stat).ok() && stat.size < end;
+}
+
 Status flushSection(const ViewRange& range, bool durable) {
 #if defined(__linux__)
   // msync waits for the device, and includes a size that grew.

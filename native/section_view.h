@@ -23,8 +23,8 @@ class SectionView {
 
   uint8_t* base() const { return static_cast<uint8_t*>(range_.base); }
   size_t length() const { return range_.length; }
-  /** What has faulted so far: kFaultLost and kFaultStore. It stays. */
-  int32_t faults() const { return faults_.view.load(); }
+  /** What has faulted so far: kFaultLost and kFaultStore, which stay; and kFaultCutOff if that is so now. Not of a retired one. */
+  int32_t faults() const { return faults_.view.load() | (platform::isCutOff(range_) ? platform::kFaultCutOff : 0); }
   /** The memory pages that bytes [at, at + length) of the view lie in. */
   platform::ViewRange pages(size_t at, size_t length) const;
   /** How many of these pages are in memory, of how many. */

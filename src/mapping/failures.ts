@@ -1,7 +1,7 @@
 /** What the addon throws, as the `MappingError`s that users meet: a stable code, the system's words, and what to do. */
 import { MappingError, type MappingErrorCode, StoreError, SystemError } from "../errors.ts";
 import { type Addon, loadAddon } from "./addon.ts";
-import { FAULT_LOST, FAULT_STORE, type Refusal } from "./native.ts";
+import { FAULT_CUT_OFF, FAULT_LOST, FAULT_STORE, type Refusal } from "./native.ts";
 
 const REFUSALS: Readonly<Record<Refusal, readonly [code: MappingErrorCode, message: string]>> = {
   emptyFile: ["EMPTY_FILE", "an empty file can't be mapped with its own size: name a size, and the file grows to it"],
@@ -92,6 +92,13 @@ export function throwFaults(faults: number): void {
       "FAULT",
       "memory of a view could not be had (the file was truncated, the disk is full or has failed): zeros were read there, " +
         "and what was stored is lost. Close the view, look after the file, and map it anew",
+    );
+  }
+  if ((faults & FAULT_CUT_OFF) !== 0) {
+    throw new MappingError(
+      "FAULT",
+      "the file is shorter now than this view needs it to be: zeros are read behind its end, and what is stored there is lost. " +
+        "Close the view, and map what is left of the file; or let it be made as long as it was",
     );
   }
   if ((faults & FAULT_STORE) !== 0) {

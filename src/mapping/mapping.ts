@@ -87,7 +87,7 @@ export class Mapping {
 
   /**
    * Maps a range. The view lives on when the mapping is closed, and is to be closed itself.
-   * @throws MappingError CLOSED, OPTION, ACCESS, RANGE, VIEW_SIZE, ADDRESS_TAKEN, LIMIT
+   * @throws MappingError CLOSED, OPTION, ACCESS, RANGE, VIEW_SIZE, ADDRESS_TAKEN, FAULT, LIMIT
    */
   view(options: ViewOptions = {}): View {
     this.check();
@@ -109,11 +109,19 @@ export class Mapping {
     const made = native(() =>
       this.#native.map(offset - skip, Number(length + skip), Number(skip), ACCESSES.indexOf(access), wanted),
     );
-    if (process.platform === "linux" && this.backing !== "memory" && length <= READ_WHOLE_MAX) {
-      native(() => made.advise(0, Number(length + skip), ADVICES.indexOf("random")));
-      native(() => made.advise(Number(skip), Number(length), ADVICES.indexOf("willneed")));
+    const view = new View({ native: made, access, backing: this.backing, offset, skip: Number(skip) });
+    try {
+      // The file may have been truncated since the mapping was made.
+      view.check();
+      if (process.platform === "linux" && this.backing !== "memory" && length <= READ_WHOLE_MAX) {
+        native(() => made.advise(0, Number(length + skip), ADVICES.indexOf("random")));
+        native(() => made.advise(Number(skip), Number(length), ADVICES.indexOf("willneed")));
+      }
+      return view;
+    } catch (error) {
+      view.close();
+      throw error;
     }
-    return new View({ native: made, access, backing: this.backing, offset, skip: Number(skip) });
   }
 
   /**

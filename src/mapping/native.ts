@@ -18,6 +18,8 @@ export const ADVICES = ["normal", "sequential", "random", "willneed", "dontneed"
 /** Bits of `takeFaults` and `faults`: memory that was not to be had, a store into a read view. */
 export const FAULT_LOST = 1;
 export const FAULT_STORE = 2;
+/** Of `faults` only: the file ends before the view does. */
+export const FAULT_CUT_OFF = 4;
 
 /** What a section is. Enumerations are indexes into the arrays above. */
 export interface NativeTraits {
@@ -47,7 +49,7 @@ export interface NativeSectionView {
   base(): bigint;
   /** To be called once. */
   takeBuffer(): ArrayBuffer;
-  /** What has faulted since the view was made. */
+  /** What has faulted since the view was made, and whether it is cut off now. */
   faults(): number;
   flush(at: number, length: number, durable: boolean): void;
   flushAsync(

@@ -95,8 +95,9 @@ export class View {
   }
 
   /**
-   * Throws if the view is closed (CLOSED), or if a fault has spoilt it: FAULT, READ_ONLY. To be called after reading what
-   * matters, for a fault is answered with zeros.
+   * Throws if the view is closed (CLOSED), if a fault has spoilt it (FAULT, READ_ONLY), or if the file ends before the view does
+   * (FAULT, as long as that is so). To be called after reading what matters, for a fault is answered with zeros. The other
+   * methods begin with it.
    */
   check(): void {
     if (!this.#open) throw new MappingError("CLOSED", "the view is closed");

@@ -4,12 +4,15 @@
  * too, and I/O errors, against which it has nothing.
  */
 import { execFileSync } from "node:child_process";
+import { pbkdf2 } from "node:crypto";
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { createMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
 import { codeOf, isLinux, isWindows, run, temporaryFolder } from "./others.ts";
 
+const deriveKey = promisify(pbkdf2);
 const folder = temporaryFolder();
 let fileCount = 0;
 function newFile(size: number): string {
@@ -44,6 +47,51 @@ test.runIf(!isWindows)(
     });
   },
 );
+
+test.runIf(!isWindows)(
+  "a file truncated under a view is told of before anything is touched, until it is long again",
+  async () => {
+    const path = newFile(100_000);
+    const mapping = createMapping({ path });
+    const view = mapping.view({ offset: 50_000 });
+    const inside = mapping.view({ length: 50_000 });
+    truncateSync(path, 99_999);
+    expect(() => view.check()).toThrow(/the file is shorter now/);
+    const calls = [
+      () => view.check(),
+      () => view.flush(),
+      () => view.resident(),
+      () => view.advise("random"),
+      () => view.discard(),
+      () => mapping.view(),
+      () => mapping.view({ offset: 99_999, length: 1, access: "read" }),
+      () => [...mapping.views({ pieceSize: 60_000 })],
+    ];
+    expect(calls.map(codeOf)).toEqual(calls.map(() => "FAULT"));
+    await expect(view.flushAsync()).rejects.toMatchObject({ code: "FAULT" });
+    // What lies inside the file is as it was, and neither is the mapping spoilt.
+    inside.check();
+    mapping.check();
+    mapping.view({ length: 99_999 }).close();
+    truncateSync(path, 100_000);
+    for (const call of calls) call();
+    await view.flushAsync({}, { durable: true });
+    expect([...view.bytes.subarray(-2)]).toEqual([7, 0]);
+    for (const each of [view, inside, mapping]) each.close();
+  },
+);
+
+test.runIf(!isWindows)("a file truncated while it is flushed: the flush says so", async () => {
+  const path = newFile(100_000);
+  using mapping = createMapping({ path });
+  using view = mapping.view();
+  // All threads of the pool are busy, so that the flush begins when the file is short already.
+  const busy = Array.from({ length: 4 }, () => deriveKey("password", "salt", 200_000, 32, "sha512"));
+  const flushed = view.flushAsync({}, { durable: true });
+  truncateSync(path, 50_000);
+  await expect(flushed).rejects.toMatchObject({ code: "FAULT" });
+  await Promise.all(busy);
+});
 
 test("a store into a read view shows in that view only, the next call says READ_ONLY", async () => {
   const path = newFile(100_000);

@@ -74,14 +74,20 @@ const scenarios = {
     const indexOf = searched.bytes.indexOf(7);
     const hash = createHash("sha256").update(hashed.bytes).digest("hex");
     const zeros = createHash("sha256").update(new Uint8Array(4_000_000)).digest("hex");
+    truncateSync(path, 100_000);
+    const token = await createMapping({ path }).handTo(process.pid);
     const worker = new Worker(
       `const { workerData, parentPort } = require("node:worker_threads");
        import(workerData.module).then(({ receiveMapping }) => {
          const view = receiveMapping(workerData.token).view();
-         parentPort.postMessage(view.bytes.reduce((sum, byte) => sum + byte, 0));
+         parentPort.postMessage("mapped");
+         parentPort.once("message", () => parentPort.postMessage(view.bytes.reduce((sum, byte) => sum + byte, 0)));
        });`,
-      { eval: true, workerData: { module: import.meta.resolve("foliodb/mapping"), token: await mappingToken(path) } },
+      { eval: true, workerData: { module: import.meta.resolve("foliodb/mapping"), token } },
     );
+    await once(worker, "message");
+    truncateSync(path, 0);
+    worker.postMessage("read");
     const [workerSum] = await once(worker, "message");
     return { sum, indexOf, hashed: hash === zeros, worker: workerSum, code: codeOf(() => mapping.check()) };
   },
@@ -109,14 +115,5 @@ const scenarios = {
     };
   },
 };
-
-/** A mapping of a file that is long when it is made, and empty when it is used. */
-async function mappingToken(path) {
-  truncateSync(path, 100_000);
-  const mapping = createMapping({ path });
-  const token = await mapping.handTo(process.pid);
-  truncateSync(path, 0);
-  return token;
-}
 
 process.send(await scenarios[scenario](), () => process.disconnect());
