@@ -31,6 +31,7 @@ const char* refusalName(Refusal refusal) {
     case Refusal::notGrowable: return "notGrowable";
     case Refusal::noSuchName: return "noSuchName";
     case Refusal::foreignName: return "foreignName";
+    case Refusal::movedFile: return "movedFile";
     case Refusal::addressTaken: return "addressTaken";
     case Refusal::notHanded: return "notHanded";
   }
@@ -136,11 +137,13 @@ void closeHandle(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void throwOutcome(Napi::Env env, const Outcome& outcome, const std::string& path) {
+void throwOutcome(Napi::Env env, const Outcome& outcome, const std::string& pathGiven) {
+  const std::string& path = outcome.path.empty() ? pathGiven : outcome.path;
   const Napi::Value error = outcome.status.ok() ? Napi::Error::New(env, refusalName(outcome.refusal)).Value()
                                                 : statusError(env, outcome.status, path);
   if (outcome.refusal != Refusal::none && error.IsObject()) {
     error.As<Napi::Object>().Set("refusal", refusalName(outcome.refusal));
+    if (!outcome.path.empty()) error.As<Napi::Object>().Set("path", outcome.path);
   }
   // An exception may be pending already if making the error failed; that one goes on.
   if (!env.IsExceptionPending()) napi_throw(env, error);

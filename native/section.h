@@ -37,8 +37,10 @@ enum class Refusal {
   notGrowable,
   /** The name isn't there, or all its users are dead (Windows: 2 from OpenFileMapping). */
   noSuchName,
-  /** The name belongs to something that is no section of ours, or its file has been moved or replaced. */
+  /** The name belongs to something that is no section of ours. */
   foreignName,
+  /** The file of the name's section has been moved, replaced or removed. */
+  movedFile,
   /** Something else is at the wanted address, or the system would not map there (Windows: 487). */
   addressTaken,
   /** A token whose mapping is not to be had: taken already, timed out, the sender is gone, or we are not who it is for. */
@@ -49,6 +51,8 @@ enum class Refusal {
 struct Outcome {
   Status status;
   Refusal refusal = Refusal::none;
+  /** The file it is about, if that is not the one the call was given. */
+  std::string path = {};
   bool ok() const { return status.ok() && refusal == Refusal::none; }
 };
 

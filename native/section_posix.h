@@ -8,7 +8,7 @@
 
 namespace foliodb::platform {
 
-inline Outcome refused(Refusal refusal) { return Outcome{Status{}, refusal}; }
+inline Outcome refused(Refusal refusal, const std::string& path = {}) { return Outcome{Status{}, refusal, path}; }
 inline Outcome outcome(const Status& status) { return Outcome{status, Refusal::none}; }
 
 /** 32 hexadecimal digits that nobody can guess. */

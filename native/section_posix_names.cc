@@ -110,10 +110,14 @@ bool readRecord(const File& file, NameRecord* record) {
   size_t got = 0;
   if (!readAt(file, 0, &raw, sizeof raw, &got).ok() || got != sizeof raw) return false;
   if (std::memcmp(raw.magic, kMagic, sizeof kMagic) != 0 || raw.version != kRecordVersion) return false;
+  if (raw.size == 0 || raw.size > INT64_MAX - kRecordSpace) return false;
   if (raw.pathLength > kRecordPathMax || raw.backing > static_cast<uint32_t>(Backing::memory) ||
       raw.protection > static_cast<uint32_t>(Protection::writecopy)) {
     return false;
   }
+  FileStat stat;
+  const bool isMemory = raw.backing == static_cast<uint32_t>(Backing::memory);
+  if (isMemory && (!statFile(file, &stat).ok() || stat.size < kRecordSpace + raw.size)) return false;
   record->backing = static_cast<Backing>(raw.backing);
   record->protection = static_cast<Protection>(raw.protection);
   record->size = raw.size;
@@ -131,8 +135,10 @@ Outcome tryToJoin(const std::string& path, File* use, NameRecord* record, bool* 
   // Another user's, for reading.
   if (isWriteRefused(status)) status = openFile(path.c_str(), Access::read, false, &file);
   if (status.number == ENOENT) return Outcome{};
-  if (!status.ok()) return outcome(status);
-  if (!readRecord(file, record)) return refused(Refusal::foreignName);
+  // A symbolic link, a folder, a socket.
+  const bool isNoFile = status.number == ELOOP || status.number == EISDIR || status.number == ENXIO;
+  if (isNoFile || (status.ok() && !readRecord(file, record))) return refused(Refusal::foreignName, path);
+  if (!status.ok()) return Outcome{status, Refusal::none, path};
 
   int64_t holder = -1;
   status = lockedByOther(file, 0, 1, LockMode::exclusive, &holder);
@@ -253,12 +259,12 @@ void leaveName(const File& use) {
 Outcome openNamed(const NameRecord& record, const File& use, bool forWrite, File* file) {
   if (record.backing == Backing::memory) return outcome(openAgain(use, File(), forWrite, file));
   const Status status = openFile(record.path.c_str(), forWrite ? Access::readWrite : Access::read, true, file);
-  if (status.number == ENOENT) return refused(Refusal::foreignName);
+  if (status.number == ENOENT) return refused(Refusal::movedFile, record.path);
   FileStat stat;
   if (!status.ok()) return outcome(status);
   const Status found = statFile(*file, &stat);
   if (!found.ok()) return outcome(found);
-  return stat.device == record.device && stat.inode == record.inode ? Outcome{} : refused(Refusal::foreignName);
+  return stat.device == record.device && stat.inode == record.inode ? Outcome{} : refused(Refusal::movedFile, record.path);
 }
 
 void rejoinName(const SectionTraits& traits, const File& file, File* use) {

@@ -287,7 +287,7 @@ Outcome completeSection(Section* section) {
   // Nothing needs the file of a section for reading.
   if (status.ok() || !forWrite) return Outcome{};
   const bool gone = status.number == ERROR_FILE_NOT_FOUND || status.number == ERROR_PATH_NOT_FOUND;
-  return gone ? refused(Refusal::foreignName) : outcome(status);
+  return gone ? refused(Refusal::movedFile) : outcome(status);
 }
 
 Outcome createSection(const SectionRequest& request, Section* section, bool* existed) {

@@ -134,7 +134,8 @@ export class MappingError extends Error {
     this.systemCode = system?.code;
     this.errno = system?.errno;
     this.syscall = system?.syscall;
-    this.path = system?.path;
+    const path = cause instanceof Error && "path" in cause ? cause.path : undefined;
+    this.path = typeof path === "string" ? path : undefined;
   }
 }
 

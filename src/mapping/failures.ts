@@ -12,7 +12,12 @@ const REFUSALS: Readonly<Record<Refusal, readonly [code: MappingErrorCode, messa
   noSuchName: ["NAME_NOT_FOUND", "no mapping has this name: nobody has created it, or its last user is gone"],
   foreignName: [
     "NAME_FOREIGN",
-    "this name does not lead to its mapping: its file was moved, replaced or removed, or something else has taken the name",
+    "what has this name is no mapping, or one of another version of foliodb: remove it, if nobody needs it, or choose another name",
+  ],
+  movedFile: [
+    "NAME_FOREIGN",
+    "this name does not lead to its mapping, for its file was moved, replaced or removed: put it back, or end the processes " +
+      "that use the name, or choose another name",
   ],
   addressTaken: [
     "ADDRESS_TAKEN",
@@ -64,7 +69,7 @@ export function mappingError(error: unknown): unknown {
   const refusal = refusalOf(error);
   if (refusal !== undefined) {
     const [code, message] = REFUSALS[refusal];
-    const where = error instanceof SystemError && error.path !== undefined ? ` (${error.path})` : "";
+    const where = "path" in error && typeof error.path === "string" ? ` (${error.path})` : "";
     return new MappingError(code, message + where, error);
   }
   if (error instanceof SystemError) {

@@ -6,7 +6,14 @@
  */
 
 /** Outcomes with a meaning of their own; the `Refusal` of native/section.h says what each is. */
-export type Refusal = "emptyFile" | "notGrowable" | "noSuchName" | "foreignName" | "addressTaken" | "notHanded";
+export type Refusal =
+  | "emptyFile"
+  | "notGrowable"
+  | "noSuchName"
+  | "foreignName"
+  | "movedFile"
+  | "addressTaken"
+  | "notHanded";
 
 /** In the order of native/section.h, as are the next four. */
 export const BACKINGS = ["file", "temporary", "memory"] as const;

@@ -1,11 +1,31 @@
 /** Point 2: names. Every test that is about sharing has two processes or more. */
 import { once } from "node:events";
-import { readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { createMapping, openMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, codeOfAsync, isLinux, isWindows, newName, type Other, startOther, temporaryFolder } from "./others.ts";
+import {
+  codeOf,
+  codeOfAsync,
+  errorOf,
+  isLinux,
+  isWindows,
+  newName,
+  type Other,
+  startOther,
+  temporaryFolder,
+} from "./others.ts";
 
 const folder = temporaryFolder();
 
@@ -209,10 +229,67 @@ test.runIf(!isWindows)("a name whose file was moved is an error, not another fil
   const name = newName();
   const mapping = createMapping({ path, name });
   renameSync(path, `${path}-away`);
-  expect(codeOf(() => openMapping(name))).toBe("NAME_FOREIGN");
+  expect(errorOf(() => openMapping(name))).toMatchObject({ code: "NAME_FOREIGN", path });
+  expect(errorOf(() => openMapping(name)).message).toMatch(/its file was moved.*put it back/);
   writeFileSync(path, "another");
   expect(codeOf(() => openMapping(name))).toBe("NAME_FOREIGN");
   mapping.close();
+});
+
+/** Bytes of a record, as native/section_posix_names.cc has them: the version, the size, where the memory begins. */
+const [RECORD_VERSION, RECORD_SIZE, RECORD_SPACE] = [16, 32, 65_536];
+
+// Where names are files.
+test.runIf(isLinux)("what is no record of a name is told with its path, and is gone when that file is removed", () => {
+  const name = newName();
+  const path = `/dev/shm/foliodb.${name}`;
+  const made = createMapping({ name, size: 4096 });
+  const record = readFileSync(path);
+  made.close();
+  const other = Buffer.from(record);
+  other[RECORD_VERSION] = 99;
+  const wrapping = Buffer.from(record);
+  wrapping.writeBigUInt64LE(2n ** 64n - 4096n, RECORD_SIZE);
+  const empty = Buffer.from(record);
+  empty.writeBigUInt64LE(0n, RECORD_SIZE);
+  const foreign: [string, () => void][] = [
+    ["text", () => writeFileSync(path, "something else")],
+    ["an empty file", () => writeFileSync(path, "")],
+    ["another version's", () => writeFileSync(path, other)],
+    ["too short for its memory", () => writeFileSync(path, record.subarray(0, RECORD_SPACE + 4095))],
+    ["of a size beyond 2^63", () => writeFileSync(path, wrapping)],
+    ["of no size", () => writeFileSync(path, empty)],
+    ["a folder", () => mkdirSync(path)],
+    ["a symbolic link", () => symlinkSync("/dev/null", path)],
+  ];
+  for (const [what, put] of foreign) {
+    put();
+    try {
+      for (const call of [() => openMapping(name), () => createMapping({ name, size: 4096 })]) {
+        const error = errorOf(call);
+        expect([what, error.code, error.path]).toEqual([what, "NAME_FOREIGN", path]);
+        expect(error.message).toMatch(/remove/);
+        expect(error.message).toContain(path);
+      }
+      expect(lstatSync(path)).toBeDefined();
+    } finally {
+      rmSync(path, { recursive: true });
+    }
+    using fresh = createMapping({ name, size: 4096 });
+    expect([what, fresh.existed]).toEqual([what, false]);
+  }
+});
+
+test.runIf(isLinux)("who leaves a name that means another mapping by now does not remove it", async () => {
+  const name = newName();
+  const before = createMapping({ name, size: 4096 });
+  // As another process does that finds the record without a user, in the moment in which the last one leaves.
+  rmSync(`/dev/shm/foliodb.${name}`);
+  const other = await startOther();
+  expect(await other.ask("create", { name, size: 8192 })).toMatchObject({ existed: false });
+  before.close();
+  using found = openMapping(name);
+  expect(found.size).toBe(8192);
 });
 
 test("what was named readonly can't be opened for writing", () => {

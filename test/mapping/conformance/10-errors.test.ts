@@ -1,22 +1,11 @@
 /** Point 10: errors carry a stable code, the system's code and number, the call, the path, and what to do. */
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createMapping, MappingError, openMapping, receiveMapping } from "foliodb/mapping";
+import { createMapping, openMapping, receiveMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { isWindows, newName, temporaryFolder } from "./others.ts";
+import { errorOf, isWindows, newName, temporaryFolder } from "./others.ts";
 
 const folder = temporaryFolder();
-
-function errorOf(call: () => unknown): MappingError {
-  try {
-    call();
-  } catch (error) {
-    expect(error).toBeInstanceOf(MappingError);
-    expect(error).toBeInstanceOf(Error);
-    return error as MappingError;
-  }
-  throw new Error("no error was thrown");
-}
 
 test("a system's error: stable code, system's code and number, call, path, cause, and what to do", () => {
   const path = join(folder, "missing");

@@ -4,7 +4,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach } from "vitest";
+import { MappingError } from "foliodb/mapping";
+import { afterAll, afterEach, expect } from "vitest";
 
 export const isWindows = process.platform === "win32";
 export const isLinux = process.platform === "linux";
@@ -141,6 +142,18 @@ export function codeOf(call: () => unknown): string | undefined {
     return (error as { code?: string }).code;
   }
   return undefined;
+}
+
+/** The error that a call throws, which is one of the package's. */
+export function errorOf(call: () => unknown): MappingError {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(MappingError);
+    expect(error).toBeInstanceOf(Error);
+    return error as MappingError;
+  }
+  throw new Error("no error was thrown");
 }
 
 /** The code that a promise rejects with. */
