@@ -183,7 +183,7 @@ constexpr int32_t kFaultStore = 2;
 constexpr int32_t kFaultCutOff = 4;
 
 /**
- * Puts a view under the guard (guard_posix.cc; section_win32_views.cc, which takes stray stores only).
+ * Puts a view under the guard (guard_posix.cc; guard_win32.cc, which takes stray stores only).
  * The range and the faults must outlive the entry; `slot` is for guard::remove, before unmapping.
  */
 Status guardSection(const ViewRange& range, ViewFaults* faults, int* slot);

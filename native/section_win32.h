@@ -57,7 +57,4 @@ Status querySection(HANDLE handle, SectionExtent* extent);
  */
 Outcome completeSection(Section* section);
 
-/** Forgets what guardSection knows of a view. */
-void unguardSection(void* base);
-
 }  // namespace foliodb::platform

@@ -1,4 +1,4 @@
-// Views of sections: mapping them, what the system is told about them, and what a store into one for reading comes to.
+// Views of sections: mapping them, and what the system is told about them. guard_win32.cc has stores into those for reading.
 #include "section_win32.h"
 
 // The functions themselves, of kernel32.
@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 namespace foliodb::platform {
 namespace {
@@ -60,86 +59,13 @@ Status letGo(const ViewRange& range) {
   return number == ERROR_NOT_LOCKED ? Status{} : failWith(number, "VirtualUnlock");
 }
 
-// ---- Stores into views for reading ---------------------------------------------------------------------------------------
-//
-// A view for reading is a copy-on-write view whose pages allow reading only. A store faults; the handler below makes that one
-// page copy-on-write, tells the words of the view, and lets the store happen again: it goes into a private copy. A view
-// mapped for reading from the start would not do: Windows lets its pages become copy-on-write, but Wine refuses, or maps them
-// to the file itself if the section's file is open for writing.
-//
-// The handler runs on the thread that faulted, like a call of it. It may take the lock, since nobody who holds it touches mapped
-// memory. Pages that the device can't deliver (EXCEPTION_IN_PAGE_ERROR) end the process as without us: Windows can put no page of
-// zeros into a mapped view, and between unmapping the whole view and reserving its addresses another thread could be given them.
-
-struct Guarded {
-  uintptr_t end;
-  ViewFaults* faults;
-};
-
-SRWLOCK guardedLock = SRWLOCK_INIT;
-bool handlerInstalled = false;
-
-/** By base address. Never destroyed: threads may fault while the process ends. */
-std::map<uintptr_t, Guarded>& guardedViews() {
-  static auto* const views = new std::map<uintptr_t, Guarded>();
-  return *views;
-}
-
-class HoldExclusive {
- public:
-  HoldExclusive() { ::AcquireSRWLockExclusive(&guardedLock); }
-  ~HoldExclusive() { ::ReleaseSRWLockExclusive(&guardedLock); }
-  HoldExclusive(const HoldExclusive&) = delete;
-  HoldExclusive& operator=(const HoldExclusive&) = delete;
-};
-
-/** With the lock held. */
-bool takeStore(uintptr_t address) {
-  auto after = guardedViews().upper_bound(address);
-  if (after == guardedViews().begin()) return false;
-  const Guarded& view = (--after)->second;
-  DWORD before = 0;
-  if (address >= view.end || ::VirtualProtect(reinterpret_cast<void*>(address), 1, PAGE_WRITECOPY, &before) == 0) {
-    return false;
-  }
-  view.faults->view.fetch_or(kFaultStore);
-  view.faults->mapping->fetch_or(kFaultStore);
-  return true;
-}
-
-LONG CALLBACK onException(EXCEPTION_POINTERS* pointers) {
-  constexpr ULONG_PTR kStore = 1;
-  const EXCEPTION_RECORD& record = *pointers->ExceptionRecord;
-  if (record.ExceptionCode != static_cast<DWORD>(EXCEPTION_ACCESS_VIOLATION) || record.NumberParameters < 2 ||
-      record.ExceptionInformation[0] != kStore) {
-    return EXCEPTION_CONTINUE_SEARCH;
-  }
-  ::AcquireSRWLockShared(&guardedLock);
-  const bool taken = takeStore(record.ExceptionInformation[1]);
-  ::ReleaseSRWLockShared(&guardedLock);
-  return taken ? EXCEPTION_CONTINUE_EXECUTION : EXCEPTION_CONTINUE_SEARCH;
-}
-
-/** With the lock held. Never undone. */
-Status installHandler() {
-  if (handlerInstalled) return Status{};
-  // Node unloads an addon with its last worker, and the handler would dangle.
-  HMODULE self = nullptr;
-  const wchar_t* const inside = reinterpret_cast<const wchar_t*>(&handlerInstalled);
-  const DWORD flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
-  if (::GetModuleHandleExW(flags, inside, &self) == 0) return fail("GetModuleHandleEx");
-  if (::AddVectoredExceptionHandler(1, onException) == nullptr) return fail("AddVectoredExceptionHandler");
-  handlerInstalled = true;
-  return Status{};
-}
-
 }  // namespace
 
 size_t allocationGranularity() { return static_cast<size_t>(systemInformation().dwAllocationGranularity); }
 
 Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAccess access, void* wanted, void** base) {
   if (wanted != nullptr && !isForPrograms(wanted, length)) return refused(Refusal::addressTaken);
-  // A view for reading, too: see above. A section that may only be read allows it.
+  // A view for reading, too: guard_win32.cc says why. A section that may only be read allows it.
   const DWORD rights = access == ViewAccess::write ? FILE_MAP_READ | FILE_MAP_WRITE : DWORD{FILE_MAP_COPY};
   *base = ::MapViewOfFileEx(sectionHandle(section), rights, static_cast<DWORD>(at >> 32), static_cast<DWORD>(at), length,
                             wanted);
@@ -150,7 +76,6 @@ Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAcces
 
 Status unmapSection(void* base, size_t length) {
   (void)length;
-  unguardSection(base);
   return check(::UnmapViewOfFile(base), "UnmapViewOfFile");
 }
 
@@ -206,27 +131,6 @@ Status sectionResidency(void* base, size_t length, unsigned char* pages) {
     for (size_t i = 0; i < part; i++) pages[done + i] = asked[i].VirtualAttributes.Valid != 0 ? 1 : 0;
   }
   return Status{};
-}
-
-Status guardSection(const ViewRange& range, ViewFaults* faults, int* slot) {
-  // guard::remove is told nothing: unmapSection forgets the view.
-  *slot = -1;
-  if (range.access != ViewAccess::read) return Status{};
-  const uintptr_t start = reinterpret_cast<uintptr_t>(range.base);
-  const HoldExclusive hold;
-  const Status status = installHandler();
-  if (!status.ok()) return status;
-  guardedViews()[start] = Guarded{start + range.length, faults};
-  DWORD before = 0;
-  if (::VirtualProtect(range.base, range.length, PAGE_READONLY, &before) != 0) return Status{};
-  const Status failed = fail("VirtualProtect");
-  guardedViews().erase(start);
-  return failed;
-}
-
-void unguardSection(void* base) {
-  const HoldExclusive hold;
-  guardedViews().erase(reinterpret_cast<uintptr_t>(base));
 }
 
 }  // namespace foliodb::platform
