@@ -10,11 +10,12 @@
  * the same in all of them, and each version is asked to load it before its tests run.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { newestVersion, packedNode } from "./npm-packed.mjs";
 import { packageRoot } from "./steps.mjs";
+import { countsOf, parseCommand, tellResults } from "./suite-runs.mjs";
 
 const MAJORS_DEFAULT = ["20", "22", "24", "26"];
 const TARGET = `${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
@@ -33,16 +34,6 @@ const LOAD_CHECK = `
     console.log("addon loads; Node.js " + process.versions.node + ", Node-API " + process.versions.napi);
   });
 `;
-
-/** How a run ended: from vitest's report, or one failure if there is none. */
-function countsOf(report, code) {
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
-  const brokenFiles = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
-  const failed = numFailedTests + brokenFiles.length;
-  // Vitest can fail without a failed test: an error nobody caught.
-  return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed, skipped: numPendingTests };
-}
 
 /** Loads the addon, then runs the suite. */
 function runSuite(node, filters) {
@@ -70,19 +61,8 @@ function runSuite(node, filters) {
   }
 }
 
-/** What the command line asks for. */
-function parse(parameters) {
-  const at = parameters.indexOf("--node");
-  if (at === -1) return { majors: MAJORS_DEFAULT, filters: parameters };
-  const majors = (parameters[at + 1] ?? "").split(",");
-  if (!majors.every((major) => /^[1-9]\d*$/.test(major))) {
-    throw new Error(`--node wants major numbers as in 20,26, not ${parameters[at + 1]}`);
-  }
-  return { majors, filters: parameters.toSpliced(at, 2) };
-}
-
 function main() {
-  const { majors, filters } = parse(process.argv.slice(2));
+  const { majors, filters } = parseCommand(process.argv.slice(2), MAJORS_DEFAULT);
   execFileSync(process.execPath, [join(packageRoot, "scripts", "setup.mjs"), "--quiet"], { stdio: "inherit" });
   const results = majors.map((major, i) => {
     const begin = performance.now();
@@ -93,14 +73,7 @@ function main() {
     process.stdout.write(`Node.js ${version}: ${counts.passed} passed, ${counts.failed} failed\n`);
     return { version, seconds, ...counts };
   });
-  process.stdout.write("\n");
-  for (const { version, seconds, passed, failed, skipped } of results) {
-    const rest = skipped > 0 ? `, ${skipped} skipped` : "";
-    process.stdout.write(`Node.js ${version.padEnd(8)} ${passed} passed, ${failed} failed${rest}, ${seconds} s\n`);
-  }
-  const sum = (field) => results.reduce((total, result) => total + result[field], 0);
-  process.stdout.write(`${sum("passed")} passed, ${sum("failed")} failed\n`);
-  process.exitCode = sum("failed") === 0 ? 0 : 1;
+  tellResults(results);
 }
 
 try {

@@ -7,9 +7,10 @@
  *   npm run test:windows -- test/store test/process        some tests only: whatever follows is vitest's
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "./steps.mjs";
+import { countsOf, parseCommand, tellResults } from "./suite-runs.mjs";
 import { buildAddon } from "./windows/addon.mjs";
 import { installMachine, installNode, installPrograms, runUnderWine, windowsPath } from "./windows/machine.mjs";
 import { installProject, PROJECT } from "./windows/project.mjs";
@@ -26,15 +27,6 @@ const FILTERS_DEFAULT = [
 /** A flush takes Wine many times as long. */
 const TEST_TIMEOUT_MS = 240_000;
 const RUN_TIMEOUT_MS = 3_600_000;
-
-/** How a run ended: from vitest's report, or one failure if there is none. */
-function countsOf(report, code) {
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
-  const brokenFiles = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
-  const failed = numFailedTests + brokenFiles.length;
-  return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed, skipped: numPendingTests };
-}
 
 async function runSuite(executable, filters) {
   const report = join(PROJECT, `report-${process.pid}.json`);
@@ -84,19 +76,8 @@ async function exchangeStores(executable) {
   return { passed: 1 - failed, failed };
 }
 
-/** What the command line asks for. */
-function parse(parameters) {
-  const at = parameters.indexOf("--node");
-  if (at === -1) return { majors: MAJORS_DEFAULT, filters: parameters };
-  const majors = (parameters[at + 1] ?? "").split(",");
-  if (!majors.every((major) => /^[1-9]\d*$/.test(major))) {
-    throw new Error(`--node wants major numbers as in 20,22, not ${parameters[at + 1]}`);
-  }
-  return { majors, filters: parameters.toSpliced(at, 2) };
-}
-
 async function main() {
-  const { majors, filters } = parse(process.argv.slice(2));
+  const { majors, filters } = parseCommand(process.argv.slice(2), MAJORS_DEFAULT);
   execFileSync(process.execPath, [join(packageRoot, "scripts", "setup.mjs"), "--quiet"], { stdio: "inherit" });
   installPrograms();
   installMachine();
@@ -112,14 +93,7 @@ async function main() {
     counts.failed += failed;
     results.push({ version, seconds: Math.round((performance.now() - begin) / 1000), ...counts });
   }
-  process.stdout.write("\n");
-  for (const { version, seconds, passed, failed, skipped } of results) {
-    const rest = skipped > 0 ? `, ${skipped} skipped` : "";
-    process.stdout.write(`Node.js ${version.padEnd(8)} ${passed} passed, ${failed} failed${rest}, ${seconds} s\n`);
-  }
-  const sum = (field) => results.reduce((total, result) => total + result[field], 0);
-  process.stdout.write(`${sum("passed")} passed, ${sum("failed")} failed\n`);
-  process.exitCode = sum("failed") === 0 ? 0 : 1;
+  tellResults(results);
 }
 
 main().catch((error) => {
