@@ -169,6 +169,10 @@ Outcome makeSection(const SectionRequest& request, Section* section, bool* exist
   const HANDLE handle = ::CreateFileMappingW(base, permissions.attributes(), pageProtection(request.protection),
                                              static_cast<DWORD>(size >> 32), static_cast<DWORD>(size),
                                              name.empty() ? nullptr : name.c_str());
+  // All is right but the size, which no file can have.
+  if (handle == nullptr && request.backing == Backing::file && ::GetLastError() == ERROR_INVALID_PARAMETER) {
+    return outcome(failWith(ERROR_FILE_TOO_LARGE, "CreateFileMapping"));
+  }
   if (handle == nullptr) return failName("CreateFileMapping");
   *existed = ::GetLastError() == ERROR_ALREADY_EXISTS;
   if (*existed) return adopt(handle, section);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -106,6 +107,37 @@ test("the README's example runs as a CommonJS module", () => {
   writeFileSync(join(project, "example.cjs"), program);
   expect(runNode("example.cjs")).toBe(printed);
   rmSync(join(project, "visits.folio"));
+});
+
+test("foliodb/mapping loads neither the store nor what encodes its values", () => {
+  const program = `
+    import { createMapping } from "foliodb/mapping";
+    const mapping = createMapping({ size: 1 });
+    const view = mapping.view();
+    view.bytes[0] = 42;
+    console.log(view.bytes[0]);
+    view.close();
+    mapping.close();`;
+  writeFileSync(join(project, "mapping.mjs"), program);
+  const away = [join(project, "node_modules", "msgpackr"), join(installed, "dist", "lib", "foliodb.js")];
+  for (const path of away) renameSync(path, `${path}-away`);
+  try {
+    expect(runNode("mapping.mjs")).toBe("42\n");
+    // The store misses what is away.
+    expect(runNode("-e", 'import("foliodb").catch(({ code }) => console.log(code))')).toBe("ERR_MODULE_NOT_FOUND\n");
+  } finally {
+    for (const path of away) renameSync(`${path}-away`, path);
+  }
+});
+
+test("what the store takes from the modules of mappings are functions and classes: no number is read from memory", async () => {
+  const library = readFileSync(join(installed, "dist", "lib", "foliodb.js"), "utf8");
+  const imports = [...library.matchAll(/^import \{([^}]*)\} from "\.\/(.*)";$/gm)];
+  expect(imports.map(([, , from]) => from)).toEqual(["mapping.js"]);
+  const exported = await import(join(installed, "dist", "lib", "mapping.js"));
+  const names = imports[0][1].split(",").map((name) => name.trim().split(" as ")[0]);
+  expect(names).not.toEqual([]);
+  for (const name of names) expect([name, typeof exported[name]]).toEqual([name, "function"]);
 });
 
 const TYPED = `
