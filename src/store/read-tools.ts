@@ -15,6 +15,13 @@ export interface Walk<K> {
 /** Walks kept for iterators to come. */
 const WALKS_MAX = 4;
 
+/**
+ * The latest tools of any store, open or closed, and with them what they keep. When no object of a class is left at a major
+ * collection, V8 forgets its hidden class and throws away what it has compiled for it: a program that opens a store, works
+ * and closes it, again and again, would run most of its work uncompiled. They hold a few buffers.
+ */
+const keptAlive: { tools?: object } = {};
+
 export class ReadTools<K, V> {
   readonly pages: Pages;
   readonly keyCodec: KeyCodec<K>;
@@ -34,6 +41,7 @@ export class ReadTools<K, V> {
     this.keyCodec = keyCodec;
     this.valueCodec = valueCodec;
     this.noWalk = { cursor: new Cursor(), keys: keyCodec.decoder() };
+    keptAlive.tools = this;
   }
 
   takeWalk(): Walk<K> {
@@ -46,11 +54,10 @@ export class ReadTools<K, V> {
   }
 
   /**
-   * Keeps an object whose use has ended until the next of its class. When no object of a class is left at a major
-   * collection, V8 forgets its hidden class and throws away what it has compiled for it: programs that iterate or
-   * write now and then would run that code uncompiled for much of the time.
+   * Keeps an object beyond its use, until the next of its class: programs that iterate or write now and then would run the
+   * code for it uncompiled for much of the time.
    */
-  keep(ended: object): void {
-    this.#kept.set(ended.constructor, ended);
+  keep(object: object): void {
+    this.#kept.set(object.constructor, object);
   }
 }

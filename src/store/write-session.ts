@@ -11,13 +11,6 @@ import type { CatalogReader, Source } from "./source.ts";
 import { KeyBuffer } from "./tree/key.ts";
 import { TreeWriter } from "./tree/writer.ts";
 
-/**
- * The latest session of any handle, open or closed. V8 forgets the hidden class of objects of which none is left at a
- * major collection, and with it all code compiled for them: a program that opens a store, writes and closes it, again and
- * again, would run its writes uncompiled every time. It holds a few buffers.
- */
-const keptAlive: { session?: WriteSession } = {};
-
 export class WriteSession {
   readonly #pager: Pager;
   readonly #transaction: PageTransaction;
@@ -59,7 +52,6 @@ export class WriteSession {
       throw error;
     }
     this.#partRoot = this.#tree.tree;
-    keptAlive.session = this;
   }
 
   /** Where reads of the transaction go: its own changes included. */
