@@ -288,8 +288,11 @@ test.runIf(isLinux)("who leaves a name that means another mapping by now does no
   const other = await startOther();
   expect(await other.ask("create", { name, size: 8192 })).toMatchObject({ existed: false });
   before.close();
-  using found = openMapping(name);
+  const found = openMapping(name);
   expect(found.size).toBe(8192);
+  found.close();
+  await other.exit();
+  expect(leftOver(name)).toEqual([]);
 });
 
 test("what was named readonly can't be opened for writing", () => {
