@@ -7,11 +7,11 @@ import { type EntrySet, makeKeys } from "./sets.ts";
 
 /** Stores of few entries are written so often that their commits' flushes, which vary, come to a steady median. */
 const SMALL = 10_000;
-const ROUNDS_SMALL = 15;
+const ROUNDS_SMALL = 31;
 
 /** Puts of each peer before anything is measured, so that the compiler has settled. */
 const WARMUP_ENTRIES = 20_000;
-const WARMUP_ROUNDS = 3;
+const WARMUP_ROUNDS = 10;
 
 const NS_PER_MS = 1e6;
 
