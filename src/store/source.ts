@@ -16,12 +16,13 @@ export interface Source {
 export class CatalogReader {
   readonly #pages: Pages;
   readonly #finder = new Finder();
-  readonly #key = new KeyBuffer();
+  /** Of the store's record. */
+  readonly key: KeyBuffer = new KeyBuffer();
   #last: { snapshot: Snapshot; source: Source & { tree: StoreRecord } } | undefined;
 
   constructor(pages: Pages, name: string) {
     this.#pages = pages;
-    this.#key.set(storeRecordKey(name));
+    this.key.set(storeRecordKey(name));
   }
 
   /** The tree of the store's entries in a snapshot. @throws CorruptionError */
@@ -35,7 +36,7 @@ export class CatalogReader {
   /** The store's record in a catalog tree. @throws CorruptionError if there is none */
   read(bounds: PageBounds, root: number, level: number): StoreRecord {
     const finder = this.#finder;
-    if (!finder.find(this.#pages, bounds, root, level, this.#key)) {
+    if (!finder.find(this.#pages, bounds, root, level, this.key)) {
       throw new CorruptionError(root, "a catalog with a record of the default store", "none");
     }
     finder.locate(this.#pages, bounds);

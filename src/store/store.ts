@@ -246,7 +246,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
 
   /** The writer lock is held; it is released if this fails. */
   #beginSession(): WriteSession {
-    this.#session = new WriteSession(this.#pager, this.#catalog, DEFAULT_NAME, this.#session);
+    this.#session = new WriteSession(this.#pager, this.#catalog, this.#session);
     this.#tools.keep(this.#session);
     return this.#session;
   }

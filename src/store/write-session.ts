@@ -3,21 +3,20 @@
  * that can be undone one by one, ended by a commit or an abort.
  */
 import { assert } from "../errors.ts";
-import { encodeStoreRecord, type StoreRecord, storeRecordKey } from "./format/catalog.ts";
+import { encodeStoreRecord, type StoreRecord } from "./format/catalog.ts";
 import type { Pager, PendingCommit } from "./pager/pager.ts";
 import type { TreeRoot } from "./pager/pages.ts";
 import type { CatalogRoot, PageTransaction } from "./pager/transaction.ts";
 import type { CatalogReader, Source } from "./source.ts";
-import { KeyBuffer } from "./tree/key.ts";
+import type { KeyBuffer } from "./tree/key.ts";
 import { TreeWriter } from "./tree/writer.ts";
 
 export class WriteSession {
   readonly #pager: Pager;
   readonly #transaction: PageTransaction;
+  /** Writes the tree of the entries, and when that is done the catalog. */
   readonly #tree: TreeWriter;
-  readonly #catalog: TreeWriter;
-  /** Of the store's record in the catalog. */
-  readonly #recordKey: KeyBuffer;
+  readonly #catalog: CatalogReader;
   readonly #record: StoreRecord;
   /** The tree as it was when the part began. */
   #partRoot: TreeRoot;
@@ -31,22 +30,15 @@ export class WriteSession {
    * @param previous the handle's session before this one, which has ended: its buffers are used again
    * @throws as `Pager.begin`
    */
-  constructor(pager: Pager, catalog: CatalogReader, name: string, previous: WriteSession | undefined) {
+  constructor(pager: Pager, catalog: CatalogReader, previous: WriteSession | undefined) {
     this.#pager = pager;
-    const kept =
-      previous === undefined
-        ? undefined
-        : { tree: previous.#tree, catalog: previous.#catalog, recordKey: previous.#recordKey };
-    this.#recordKey = kept?.recordKey ?? new KeyBuffer();
-    this.#recordKey.set(storeRecordKey(name));
+    this.#catalog = catalog;
     this.#transaction = pager.begin();
     try {
       const { base } = this.#transaction;
-      const { catalogRoot: root, catalogLevel: level, catalogCount: entryCount } = base;
-      this.#record = catalog.read(base, root, level);
+      this.#record = catalog.read(base, base.catalogRoot, base.catalogLevel);
       this.#transaction.expect(this.#record.level + 1);
-      this.#tree = writerOf(kept?.tree, this.#transaction, this.#record);
-      this.#catalog = writerOf(kept?.catalog, this.#transaction, { root, level, entryCount });
+      this.#tree = writerOf(previous === undefined ? undefined : previous.#tree, this.#transaction, this.#record);
     } catch (error) {
       pager.abort();
       throw error;
@@ -163,15 +155,13 @@ export class WriteSession {
         this.abort();
         return undefined;
       }
-      const catalog = this.#catalog;
       const record = encodeStoreRecord({ ...before, root, level, entryCount });
-      const added = catalog.put(this.#recordKey, record, 0, record.length, false);
+      const { base } = this.#transaction;
+      const catalog = this.#tree;
+      catalog.restore({ root: base.catalogRoot, level: base.catalogLevel, entryCount: base.catalogCount });
+      const added = catalog.put(this.#catalog.key, record, 0, record.length, false);
       assert(!added, "the store's record was there");
-      return {
-        catalogRoot: catalog.root,
-        catalogLevel: catalog.level,
-        catalogCount: catalog.entryCount,
-      };
+      return { catalogRoot: catalog.root, catalogLevel: catalog.level, catalogCount: catalog.entryCount };
     } catch (error) {
       this.abort();
       throw error;

@@ -42,12 +42,11 @@ export interface OpenOptions {
 /** A store file that is open, with its place among the handles. */
 export interface Opened {
   readonly file: StoreFile;
-  readonly layout: Layout;
+  /** As the meta pages were before anything was settled. */
+  readonly metas: Metas;
   readonly pages: MappedPages;
   /** Undefined for a reader that may not write the coordination file. */
   readonly coordination: Coordination | undefined;
-  /** The newer meta record was not whole, so the older one was taken. */
-  readonly metaFallback: boolean;
 }
 
 function sleep(ms: number): void {
@@ -86,7 +85,7 @@ export function openFile(storage: Storage, path: string, options: OpenOptions): 
     const { layout } = metas;
     const pages = new MappedPages(file, layout, !options.readOnly);
     const coordination = options.readOnly && !file.writable ? undefined : enter(storage, file, pages, layout, options);
-    return { file, layout, pages, coordination, metaFallback: metas.older.record === undefined };
+    return { file, metas, pages, coordination };
   } catch (error) {
     file.close();
     throw storeError(error, `opening ${path}`);

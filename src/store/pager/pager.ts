@@ -47,24 +47,25 @@ export class Pager {
   readonly #checksumSeed: number;
   readonly #room = { short: false };
   /** Metas as they were parsed last. */
-  #parsed: Metas | undefined;
+  #parsed: Metas;
   /** Metas as read under the writer lock that is held now. */
   #metas: Metas | undefined;
   #closed = false;
 
   /** @throws StoreError and CorruptionError as `openFile` */
   constructor(storage: Storage, path: string, options: OpenOptions) {
-    const { file, layout, pages, coordination, metaFallback } = openFile(storage, path, options);
+    const { file, metas, pages, coordination } = openFile(storage, path, options);
     this.#storage = storage;
     this.#file = file;
     this.#coordination = coordination;
     this.path = path;
     this.readOnly = options.readOnly;
-    this.layout = layout;
-    this.metaFallback = metaFallback;
+    this.layout = metas.layout;
+    this.metaFallback = metas.older.record === undefined;
+    this.#parsed = metas;
     this.pages = pages;
     this.#space = new FreeSpace(pages);
-    this.#checksumSeed = storage.crc32c(Buffer.from(layout.storeId, "hex"), 0, 16, 0);
+    this.#checksumSeed = storage.crc32c(Buffer.from(metas.layout.storeId, "hex"), 0, 16, 0);
     this.readers =
       coordination === undefined
         ? new Readers(new LockPins(file, () => this.#readMetas()), pages)
@@ -103,7 +104,7 @@ export class Pager {
   /** Both meta pages as they are in the mapping now; parsed only where they are not what was parsed last. */
   #readMetas(): Metas {
     const { bytes } = this.pages.windows[0];
-    if (this.#parsed === undefined || !areStill(bytes, this.#parsed)) {
+    if (!areStill(bytes, this.#parsed)) {
       this.#parsed = readMetas(readMapped(bytes), this.#storage.crc32c, !this.readOnly);
     }
     return this.#parsed;
