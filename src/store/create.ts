@@ -3,7 +3,8 @@
  * default store, and the space map. The file is built whole beside its name and linked into place.
  */
 
-import { assert } from "../errors.ts";
+import { basename } from "node:path";
+import { assert, StoreError } from "../errors.ts";
 import { customEncodingName, encodeStoreRecord, storeRecordKey } from "./format/catalog.ts";
 import { groupPages, MAP_BITS, MAP_LEAF_USED } from "./format/map.ts";
 import { encodeMeta, type Layout, META_COPY, META_FIRST_AT, META_SECOND_AT, type Snapshot } from "./format/meta.ts";
@@ -30,8 +31,15 @@ export function valueEncodingName(encoding: string | { readonly name: string }):
   return typeof encoding === "string" ? encoding : customEncodingName(encoding.name);
 }
 
-/** Creates the file. False: there is one already. @throws StoreError NOT_FOUND, NO_PERMISSION, DISK_FULL, IO */
+/** Bytes of a file's name on the systems there are, and those that other names than its own need while files are made. */
+const NAME_SIZE_MAX = 255;
+const NAME_ROOM = 20;
+
+/** Creates the file. False: there is one already. @throws StoreError OPTION, NOT_FOUND, NO_PERMISSION, DISK_FULL, IO */
 export function createStore<V>(storage: Storage, path: string, options: CheckedOptions<V>): boolean {
+  if (Buffer.byteLength(basename(path)) > NAME_SIZE_MAX - NAME_ROOM) {
+    throw new StoreError("OPTION", `the name of a store's file has at most ${NAME_SIZE_MAX - NAME_ROOM} bytes`);
+  }
   const used = buildStore(storage, options);
   try {
     const size = Math.max(used.length, options.fileSizeMin);

@@ -4,7 +4,7 @@
  * An iterator walks leaf by leaf: within a leaf it counts slots and decodes in place; keys are compared only to find the
  * two ends. Over a transaction's own tree, which may change between two steps, it seeks again from the last key it gave.
  */
-import { CorruptionError } from "../errors.ts";
+import { assert, CorruptionError } from "../errors.ts";
 import type { KeyDecoder } from "./codec/key.ts";
 import type { ValueCodec } from "./codec/value.ts";
 import {
@@ -42,6 +42,11 @@ export interface RangeHost {
 /** What of each entry an iterator gives. */
 export type Part = "entry" | "key" | "value";
 
+/** What an iterator that is over has in place of the object that made it. */
+function detached(): never {
+  assert(false, "an iterator that is over attaches to nothing");
+}
+
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
@@ -49,7 +54,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * these may happen while a codec of the user's decodes a value: that entry is still given, and none after it.
  */
 export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
-  readonly #attach: (user: object) => RangeHost;
+  #attach: (user: object) => RangeHost;
   readonly #range: Range;
   readonly #part: Part;
   readonly #tools: ReadTools<K, V>;
@@ -135,6 +140,8 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     if (this.#walk === undefined) return;
     this.#tools.giveBack(this.#walk);
     this.#walk = undefined;
+    // What is kept must not keep the snapshot of the user's that this came from.
+    this.#attach = detached;
     this.#tools.keep(this);
   }
 

@@ -1,6 +1,7 @@
 /** Ranges over the entries of a tree: what users ask for, the bounds that makes in encoded bytes, and where they lie. */
 import { StoreError } from "../errors.ts";
 import { copyBytes } from "./codec/bytes.ts";
+import { describeValue } from "./codec/describe.ts";
 import type { KeyCodec } from "./codec/key.ts";
 import type { Pages } from "./pager/pages.ts";
 import type { KeyBound, RangeOptions } from "./range-options.ts";
@@ -43,7 +44,7 @@ export function parseRange<K>(codec: KeyCodec<K>, buffer: KeyBuffer, options: Ra
     limit !== undefined &&
     !(typeof limit === "number" && limit >= 0 && (Number.isInteger(limit) || limit === Infinity))
   ) {
-    throw new StoreError("OPTION", `limit must be a whole number of 0 or more, not ${String(limit)}`);
+    throw new StoreError("OPTION", `limit must be a whole number of 0 or more, not ${describeValue(limit)}`);
   }
   if (reverse !== undefined && typeof reverse !== "boolean")
     throw new StoreError("OPTION", "reverse must be true or false");

@@ -16,9 +16,9 @@ export interface Walk<K> {
 const WALKS_MAX = 4;
 
 /**
- * The latest tools of any store, open or closed, and with them what they keep. When no object of a class is left at a major
+ * The tools of the store that was closed last, and with them what they keep. When no object of a class is left at a major
  * collection, V8 forgets its hidden class and throws away what it has compiled for it: a program that opens a store, works
- * and closes it, again and again, would run most of its work uncompiled. They hold a few buffers.
+ * and closes it, again and again, would run most of its work uncompiled. They hold a few buffers, and nothing of the user's.
  */
 const keptAlive: { tools?: object } = {};
 
@@ -41,7 +41,6 @@ export class ReadTools<K, V> {
     this.keyCodec = keyCodec;
     this.valueCodec = valueCodec;
     this.noWalk = { cursor: new Cursor(), keys: keyCodec.decoder() };
-    keptAlive.tools = this;
   }
 
   takeWalk(): Walk<K> {
@@ -59,5 +58,11 @@ export class ReadTools<K, V> {
    */
   keep(object: object): void {
     this.#kept.set(object.constructor, object);
+  }
+
+  /** The store is closed, and nothing is encoded or decoded any more. */
+  retire(): void {
+    this.valueCodec.retire?.();
+    keptAlive.tools = this;
   }
 }

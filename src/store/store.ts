@@ -190,6 +190,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
    */
   transaction<T>(callback: (transaction: Transaction<K, V>) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      checkCallback(callback);
       this.#checkWritable();
       let result: T;
       const write: QueuedTransaction = {
@@ -227,6 +228,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
 
   /** `transaction` that returns when what was written is durable. Writes that are queued are committed first. @throws as `putSync` */
   transactionSync<T>(callback: (transaction: Transaction<K, V>) => T): T {
+    checkCallback(callback);
     this.#checkWritable();
     if (this.#inTransaction) throw nestedError();
     const deadline = performance.now() + this.#timeout;
@@ -306,7 +308,7 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
    */
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      this.#closing = this.#pager.closed ? Promise.resolve() : this.#queue.settled().then(() => this.#pager.close());
+      this.#closing = this.#pager.closed ? Promise.resolve() : this.#queue.settled().then(() => this.#end());
     }
     return this.#closing;
   }
@@ -317,7 +319,12 @@ export class Store<K, V> extends Reads<K, V> implements Disposable, AsyncDisposa
     if (this.#inTransaction) throw nestedError();
     this.#queue.drain(performance.now() + this.#timeout);
     this.#closing ??= Promise.resolve();
+    this.#end();
+  }
+
+  #end(): void {
     this.#pager.close();
+    this.#tools.retire();
   }
 
   [Symbol.dispose](): void {
@@ -367,8 +374,16 @@ function encodingError(what: string, stored: string, wanted: string): StoreError
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    types.isPromise(value) ||
-    (typeof value === "object" && value !== null && "then" in value && typeof value.then === "function")
-  );
+  if (types.isPromise(value)) return true;
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  try {
+    return "then" in value && typeof value.then === "function";
+  } catch {
+    // A getter of the user's has thrown, or a proxy has been revoked.
+    return false;
+  }
+}
+
+function checkCallback(callback: unknown): void {
+  if (typeof callback !== "function") throw new StoreError("OPTION", "a transaction takes a function");
 }

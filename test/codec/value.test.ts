@@ -140,6 +140,14 @@ describe("msgpack", () => {
       circle,
       "\ud800",
       new Bytes(2),
+      new SharedArrayBuffer(8),
+      new AggregateError([1], "several"),
+      new WeakMap(),
+      new WeakSet(),
+      new WeakRef({}),
+      Object(1),
+      Object("text"),
+      (function* () {})(),
     ];
     for (const value of wrong) {
       expect(code(() => codec.encode(value))).toBe("VALUE_TYPE");

@@ -1,4 +1,6 @@
 /** Keys, values and bounds that can't be: refused one by one, with the store as it was. */
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { open, type Store, type StoreOptions } from "../../src/index.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -145,4 +147,20 @@ test("READ_ONLY: a read-only handle refuses to write, and reads on", async () =>
   expect(reader.count()).toBe(600);
   expectUnharmed(opened<number, string>(path));
   reader.closeSync();
+});
+
+test("OPTION: a transaction that is no function, a limit that is none, and a name too long for what lies beside a file", async () => {
+  const store = opened<number, string>(closedStore());
+  for (const callback of [5, undefined, {}]) {
+    await errorOf("OPTION", () => store.transaction(callback as never));
+    await errorOf("OPTION", () => store.transactionSync(callback as never));
+  }
+  for (const limit of [Object.create(null), Symbol("many"), "1", -1, 0.5]) {
+    await errorOf("OPTION", () => store.keys({ limit: limit as never }));
+  }
+  expectUnharmed(store);
+  const folder = dirname(newStorePath());
+  await errorOf("OPTION", () => open(join(folder, "x".repeat(236))));
+  expect(readdirSync(folder)).toEqual([]);
+  opened(join(folder, "x".repeat(235))).putSync("fits", 1);
 });

@@ -91,6 +91,21 @@ for (const [name, mountSmall] of Object.entries(SMALL_FILE_SYSTEMS)) {
     store.closeSync();
   });
 
+  test(`on a full ${name} a store that has lost its NAME-lock can still be read`, async (context) => {
+    const folder = mountSmall(skipping(context), 8);
+    const path = join(folder, "store");
+    const store = open<number, string>(path);
+    store.putSync(1, "before");
+    store.closeSync();
+    rmSync(`${path}-lock`);
+    fillDisk(join(folder, "filler"));
+    await errorOf("DISK_FULL", () => open(path));
+    const reader = open<number, string>(path, { readOnly: true });
+    expect([[...reader], reader.stats().pinned]).toEqual([[[1, "before"]], false]);
+    reader.closeSync();
+    expect(readdirSync(folder).sort()).toEqual(["filler", "store"]);
+  });
+
   test(`DISK_FULL: a transaction that catches the error of a put on a full ${name} can't commit a part of it`, async (context) => {
     const folder = mountSmall(skipping(context), 16);
     const store = open<number, string>(join(folder, "store"));

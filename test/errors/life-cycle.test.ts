@@ -36,6 +36,10 @@ test("TRANSACTION_ASYNC: of an async callback nothing is kept, and its own late 
   };
   await errorOf("TRANSACTION_ASYNC", () => store.transaction(callback));
   await errorOf("TRANSACTION_ASYNC", () => store.transactionSync(callback));
+  // Whatever `await` would wait for.
+  // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+  const thenable = Object.assign(() => undefined, { then: (settle?: () => void) => settle?.() });
+  await errorOf("TRANSACTION_ASYNC", () => store.transactionSync(() => thenable));
   expectUnharmed(store);
 });
 

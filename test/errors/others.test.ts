@@ -1,10 +1,21 @@
 /** What other handles, and whoever moves files about, can bring upon a handle. */
-import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { expect, test } from "vitest";
+import { SystemError } from "../../src/errors.ts";
 import { open, type Store, type StoreSnapshot } from "../../src/index.ts";
 import { openStore } from "../../src/store/open.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { FreeSpace } from "../../src/store/pager/free-space.ts";
+import { commitError } from "../../src/store/pager/settle.ts";
 import { startAgent } from "../process/processes.ts";
 import { opened, turn } from "../support/opened.ts";
 import { takeAway } from "../support/system.ts";
@@ -138,6 +149,78 @@ test("SLOTS_FULL: more snapshots than slots are refused, and one closed makes ro
   store.closeSync();
   expectUnharmedFile(path);
 });
+
+test("slots that were let go are anybody's, however many their handle held at once", async () => {
+  const path = closedStore();
+  const capacities = { slots: 12, live: 20, owners: 6 };
+  const stores: Store<number, string>[] = [];
+  for (let i = 0; i < 4; i++) {
+    const store = openStore<number, string>(addonStorage(), path, {}, { capacities });
+    await turn();
+    await turn();
+    const snapshots = Array.from({ length: 11 }, () => store.snapshot());
+    expect(snapshots.map((snapshot) => snapshot.get(1))).toEqual(snapshots.map(() => "value 1"));
+    for (const snapshot of snapshots) snapshot.close();
+    stores.push(store);
+  }
+  expect(stores.map((store) => store.get(1))).toEqual(stores.map(() => "value 1"));
+  for (const store of stores) store.closeSync();
+  expectUnharmedFile(path);
+});
+
+test("IO: a lock that the system can't look up or take is an error of the system, and no other handle's doing", async () => {
+  const path = closedStore();
+  const storage = addonStorage();
+  const openFile = storage.openFile.bind(storage);
+  let failing = false;
+  storage.openFile = (name, access) => {
+    const file = openFile(name, access);
+    const lockedByOther = file.lockedByOther.bind(file);
+    file.lockedByOther = (range, mode) => {
+      if (failing) throw new SystemError("ENOLCK", 37, "fcntl", name, "no locks available");
+      return lockedByOther(range, mode);
+    };
+    return file;
+  };
+  const store = openStore<number, string>(storage, path);
+  failing = true;
+  await errorOf("IO", () => store.put(1, "refused"));
+  await errorOf("IO", () => store.putSync(1, "refused"));
+  failing = false;
+  const cause = new SystemError("ENOLCK", 37, "fcntl", path, "no locks available");
+  const failure = commitError({ result: "failed", step: "flush lock", poisoned: false, cause });
+  expect(failure).toMatchObject({ code: "IO", cause });
+  store.putSync(1, "value 1");
+  store.closeSync();
+  expectUnharmedFile(path);
+});
+
+const OVERWRITINGS: readonly (readonly [string, (path: string) => void])[] = [
+  ["truncated", (lock) => truncateSync(lock, 0)],
+  ["overwritten by ones", (lock) => writeFileSync(lock, Buffer.alloc(statSync(lock).size, 0xff), { flag: "r+" })],
+  ["overwritten by zeros", (lock) => writeFileSync(lock, Buffer.alloc(statSync(lock).size), { flag: "r+" })],
+];
+
+test.skipIf(process.platform === "win32").each(OVERWRITINGS)(
+  "COORDINATION_LOST: NAME-lock was %s; nothing is read or written any more until all have closed",
+  async (_name, spoil) => {
+    const path = closedStore();
+    const store = open<number, string>(path);
+    await turn();
+    await turn();
+    spoil(`${path}-lock`);
+    const uses = [
+      () => store.get(1),
+      () => store.snapshot(),
+      () => [...store.keys()],
+      () => store.put(1, "refused"),
+      () => store.putSync(1, "refused"),
+    ];
+    for (const use of uses) await errorOf("COORDINATION_LOST", use);
+    await store.close();
+    expectUnharmedFile(path);
+  },
+);
 
 test("SLOTS_FULL: more handles than the coordination file has places for are refused, until one closes or dies", async () => {
   const path = closedStore();

@@ -277,6 +277,7 @@ test("prepared pages take stores at once and keep their neighbours", () => {
 test("a coordination file appears whole, is found again, and shares its words", () => {
   const path = newPath();
   writeFileSync(path, "not ours");
+  writeFileSync(`${path}.new`, "left by one who was killed at it");
   const one = coordinate(path, (view) => view.setInt32(COORDINATION_NEWEST, -1, true));
   expect(one.byteLength).toBe(8192);
   const other = storage.openCoordination(path, 8192);

@@ -47,7 +47,8 @@ export class UserValueCodec<V> implements ValueCodec<V> {
   readonly from = 0;
   length = 0;
   readonly ascii = false;
-  readonly #codec: CustomValueCodec<V>;
+  /** Undefined once the store is closed. */
+  #codec: CustomValueCodec<V> | undefined;
 
   constructor(codec: CustomValueCodec<V>) {
     this.name = codec.name;
@@ -55,7 +56,7 @@ export class UserValueCodec<V> implements ValueCodec<V> {
   }
 
   encode(value: V): void {
-    const encoded: unknown = this.#codec.encode(value);
+    const encoded: unknown = this.#users().encode(value);
     const bytes = soundBytes(encoded);
     if (bytes === undefined) {
       throw valueTypeError(`encoded as a Uint8Array by the codec "${this.name}"`, describeBytes(encoded));
@@ -65,7 +66,7 @@ export class UserValueCodec<V> implements ValueCodec<V> {
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): V {
-    return this.#codec.decode(copyBytes(bytes, at, length));
+    return this.#users().decode(copyBytes(bytes, at, length));
   }
 
   fromText(_text: string): V {
@@ -75,6 +76,15 @@ export class UserValueCodec<V> implements ValueCodec<V> {
   release(): void {
     this.bytes = NOTHING;
     this.length = 0;
+  }
+
+  retire(): void {
+    this.#codec = undefined;
+  }
+
+  #users(): CustomValueCodec<V> {
+    assert(this.#codec !== undefined, "the codec of a store that is open");
+    return this.#codec;
   }
 }
 

@@ -10,6 +10,7 @@
  * the result are never views of mapped memory.
  */
 import { Buffer } from "node:buffer";
+import { types } from "node:util";
 import { Packr } from "msgpackr";
 import { assert, CorruptionError } from "../../errors.ts";
 import { describeError, describeValue } from "./describe.ts";
@@ -173,11 +174,25 @@ function refuseLoss(value: unknown): void {
       return;
     case "object":
       if (value instanceof Promise) throw valueTypeError("awaited", "a promise");
+      if (isUnknownKind(value)) throw valueTypeError(EXPECTED, describeValue(value));
       if (ArrayBuffer.isView(value) && !isKnownView(value)) {
         throw valueTypeError(EXPECTED, describeValue(value));
       }
       return;
   }
+}
+
+/** Whether msgpackr would take it for an object without properties, or for another kind of error. */
+function isUnknownKind(value: object | null): boolean {
+  return (
+    types.isSharedArrayBuffer(value) ||
+    types.isBoxedPrimitive(value) ||
+    types.isWeakMap(value) ||
+    types.isWeakSet(value) ||
+    types.isGeneratorObject(value) ||
+    value instanceof WeakRef ||
+    value instanceof AggregateError
+  );
 }
 
 /** Whether a view is just what its class makes, and its memory is there. */

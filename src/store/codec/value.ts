@@ -34,6 +34,8 @@ export interface ValueCodec<V> {
   fromText(text: string): V;
   /** Lets go of the memory that large values took. */
   release(): void;
+  /** Lets go of what is the user's own. Nothing is encoded or decoded afterwards. */
+  retire?(): void;
 }
 
 export function valueTypeError(expected: string, found: string, cause?: unknown): StoreError {

@@ -24,6 +24,9 @@ const NOT_A_COORDINATION_FILE: ReadonlySet<string> = new Set([
   "ENODEV",
 ]);
 
+/** Of the name of a file that is being made, until it gets its own. */
+const NEW_SUFFIX = ".new";
+
 /** Random bytes fetched at once; nobody asks for more. */
 const RANDOM_POOL_SIZE = 1024;
 
@@ -141,6 +144,16 @@ class AddonStorage implements Storage {
     }
   }
 
+  #createAnew(path: string, mode: number): NativeFile {
+    try {
+      return this.#addon.createNamed(path, mode);
+    } catch (error) {
+      if (!isSystemError(error, "EEXIST")) throw error;
+      this.#addon.removeName(path);
+      return this.#addon.createNamed(path, mode);
+    }
+  }
+
   openCoordination(path: string, sizeMin: number): CoordinationFile | undefined {
     let file: NativeFile;
     try {
@@ -162,8 +175,9 @@ class AddonStorage implements Storage {
   }
 
   createCoordination(path: string, size: number, mode: number, fill: (view: DataView) => void): CoordinationFile {
-    const beside = temporaryName(path);
-    const file = this.#addon.createNamed(beside, mode);
+    // Only who is alone at the store makes one, so one name will do, and what a kill has left under it goes with the next.
+    const beside = `${path}${NEW_SUFFIX}`;
+    const file = this.#createAnew(beside, mode);
     let renamed = false;
     try {
       // Allocated, not a hole: a full disk is an error here and no fault in a reader later.
@@ -194,5 +208,5 @@ function unlessExisting(call: () => void): boolean {
 }
 
 function temporaryName(path: string): string {
-  return `${path}.${randomBytes(6).toString("hex")}.new`;
+  return `${path}.${randomBytes(6).toString("hex")}${NEW_SUFFIX}`;
 }

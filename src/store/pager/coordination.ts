@@ -6,7 +6,7 @@
  * list and only under the writer lock, removes a record when no slot holds its number. Whoever stores a number too late
  * finds the newest changed, or finds in the record another number, commit id or checksum, and starts over.
  */
-import { assert, CorruptionError, StoreError } from "../../errors.ts";
+import { assert, StoreError } from "../../errors.ts";
 import {
   type Capacities,
   COORDINATION_DURABLE,
@@ -41,6 +41,9 @@ import type { CoordinationFile, Storage } from "./storage.ts";
 /** How often a reader starts over before it gives up: each time a writer committed in the few nanoseconds between. */
 const PIN_ATTEMPTS_MAX = 100_000;
 
+/** How many slots that were let go are remembered: to find a free one among many takes longer. */
+const RECENT_MAX = 8;
+
 /** A reader slot claimed by this handle. */
 export interface ReaderSlot {
   readonly index: number;
@@ -62,8 +65,8 @@ export class Coordination {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
   readonly #liveAt: number;
-  /** Claimed by this handle and not in use. */
-  readonly #idle: ReaderSlot[] = [];
+  /** Slots this handle has let go: they may be another's by now. */
+  readonly #recent: ReaderSlot[] = [];
   #owner = -1;
   /** Records as they were parsed last, by index: most are found unchanged. */
   readonly #parsed: (LiveRecord | undefined)[] = [];
@@ -103,6 +106,14 @@ export class Coordination {
     );
   }
 
+  /**
+   * Throws unless the file still is the one this handle joined: no handle shortens it or writes another nonce, but anybody
+   * else can. @throws StoreError COORDINATION_LOST
+   */
+  checkWhole(): void {
+    if (this.#view.getUint32(COORDINATION_NONCE, true) !== this.nonce) throw overwrittenError();
+  }
+
   /** Whether a flush has failed somewhere, so that nobody may write. */
   get poisoned(): boolean {
     return Atomics.load(this.#words, COORDINATION_POISON >> 2) !== 0;
@@ -114,28 +125,33 @@ export class Coordination {
 
   // Readers ------------------------------------------------------------------------------------------------------------
 
-  /** A slot for one snapshot at a time. @throws StoreError SLOTS_FULL */
+  /** A slot for one snapshot at a time. @throws StoreError SLOTS_FULL, COORDINATION_LOST */
   claimSlot(): ReaderSlot {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
+    for (let recent = this.#recent.pop(); recent !== undefined; recent = this.#recent.pop()) {
+      if (this.#tryClaim(recent.index)) return recent;
+    }
     const index = this.#claim();
     if (index >= 0) return { index };
     this.#sweepDead();
     const swept = this.#claim();
     if (swept >= 0) return { index: swept };
+    this.checkWhole();
     throw new StoreError(
       "SLOTS_FULL",
       `all ${this.capacities.slots} reader slots are in use: close snapshots or handles`,
     );
   }
 
+  #tryClaim(index: number): boolean {
+    const word = this.#slotAt(index) + (SLOT_OWNER >> 2);
+    return Atomics.compareExchange(this.#words, word, 0, this.#owner + 1) === 0;
+  }
+
   #claim(): number {
-    const mine = this.#owner + 1;
-    assert(mine > 0);
+    assert(this.#owner >= 0);
     for (let index = 0; index < this.capacities.slots; index++) {
-      const at = this.#slotAt(index);
-      if (Atomics.load(this.#words, at + (SLOT_OWNER >> 2)) !== 0) continue;
-      if (Atomics.compareExchange(this.#words, at + (SLOT_OWNER >> 2), 0, mine) !== 0) continue;
+      if (Atomics.load(this.#words, this.#slotAt(index) + (SLOT_OWNER >> 2)) !== 0) continue;
+      if (!this.#tryClaim(index)) continue;
       // The end only grows, so a writer that scans below it never misses a slot that is in use: it is raised before the
       // slot can hold a number.
       let end = Atomics.load(this.#words, COORDINATION_SLOT_END >> 2);
@@ -149,19 +165,17 @@ export class Coordination {
     return -1;
   }
 
-  /** The slot holds nothing any more and can be claimed again by this handle. */
+  /** The slot holds nothing any more and is anybody's. */
   releaseSlot(slot: ReaderSlot): void {
-    this.unpin(slot);
-    this.#idle.push(slot);
-  }
-
-  unpin(slot: ReaderSlot): void {
-    Atomics.store(this.#words, this.#slotAt(slot.index) + (SLOT_NUMBER >> 2), 0);
+    const at = this.#slotAt(slot.index);
+    Atomics.store(this.#words, at + (SLOT_NUMBER >> 2), 0);
+    Atomics.store(this.#words, at + (SLOT_OWNER >> 2), 0);
+    if (this.#recent.length < RECENT_MAX) this.#recent.push(slot);
   }
 
   /**
    * Pins the newest snapshot in `slot`; whatever the slot held before is let go.
-   * @throws CorruptionError if the coordination file holds no whole record
+   * @throws StoreError COORDINATION_LOST
    */
   pin(slot: ReaderSlot): Snapshot {
     const words = this.#words;
@@ -171,7 +185,10 @@ export class Coordination {
       const index = Atomics.load(words, COORDINATION_NEWEST >> 2);
       const record = this.#readRecord(index);
       hook?.("pin: record read");
-      if (record === undefined) continue;
+      if (record === undefined) {
+        this.checkWhole();
+        continue;
+      }
       Atomics.store(words, slotWord, record.snapshot.number | 0);
       hook?.("pin: slot stored");
       // I7: the slot may have been stored after a writer's scan had missed it. Then the record is gone, or is another.
@@ -181,7 +198,7 @@ export class Coordination {
       }
     }
     Atomics.store(words, slotWord, 0);
-    throw new CorruptionError(-1, "a whole record of the newest snapshot in the coordination file", "none");
+    throw overwrittenError();
   }
 
   /** The record at `index`, parsed; undefined if it is torn (it is being replaced) or the index is none. */
@@ -231,6 +248,13 @@ export class Coordination {
   publish(index: number): void {
     Atomics.store(this.#words, COORDINATION_DURABLE >> 2, index);
     Atomics.store(this.#words, COORDINATION_NEWEST >> 2, index);
+  }
+
+  /** The snapshot a writer builds on. @throws StoreError COORDINATION_LOST */
+  newestSnapshot(): Snapshot {
+    const record = this.record(this.newestIndex);
+    if (record === undefined) throw overwrittenError();
+    return record.snapshot;
   }
 
   /** The record at `index` if it is in use and whole. */
@@ -354,4 +378,11 @@ export class Coordination {
     this.#parsed.length = 0;
     this.#file.close();
   }
+}
+
+function overwrittenError(): StoreError {
+  return new StoreError(
+    "COORDINATION_LOST",
+    "the store's coordination file was truncated or overwritten by somebody else: close every handle of the store, then open it again",
+  );
 }

@@ -27,6 +27,9 @@ import { metasAreClean, settle } from "./settle.ts";
 import type { CoordinationFile, Storage, StoreFile } from "./storage.ts";
 import { storeError } from "./system-errors.ts";
 
+/** Codes of the system for a coordination file that can't be made or written: forbidden, or no room. */
+const NOT_WRITABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT"]);
+
 /** How long an opener waits between two looks at handles that are just opening or closing. */
 const RETRY_MS = 2;
 
@@ -112,7 +115,7 @@ function enter(
     } catch (error) {
       // A reader need not write anything: where the coordination file can't be written, it reads unpinned.
       const code = (error as { code?: unknown }).code;
-      if (options.readOnly && (code === "EACCES" || code === "EROFS" || code === "EPERM")) {
+      if (options.readOnly && typeof code === "string" && NOT_WRITABLE.has(code)) {
         if (alone) leave(file);
         return undefined;
       }

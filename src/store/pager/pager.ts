@@ -19,7 +19,7 @@ import { type OpenOptions, openFile } from "./opening.ts";
 import { LockPins, Readers, SlotPins } from "./readers.ts";
 import { commitError, metasAreClean, retireOlder, settle } from "./settle.ts";
 import type { CommitOutcome, CommitPlan, LockRange, LockWait, Storage, StoreFile } from "./storage.ts";
-import { OPEN_FILE_CODES, storeError } from "./system-errors.ts";
+import { OPEN_FILE_CODES, readError, storeError } from "./system-errors.ts";
 import { type CatalogRoot, PageTransaction } from "./transaction.ts";
 
 const WRITER_RANGE: LockRange = { start: LOCK_WRITER, length: 1 };
@@ -143,28 +143,33 @@ export class Pager {
 
   /**
    * Begins a transaction; the writer lock is held, and released if this fails.
-   * @throws StoreError POISONED, STORE_REPLACED, IO
+   * @throws StoreError POISONED, STORE_REPLACED, COORDINATION_LOST, IO
    * @throws CorruptionError
    */
   begin(): PageTransaction {
-    return this.#unlockOnError(() => this.#begin());
+    return this.#unlockOnError(() => {
+      try {
+        return this.#begin();
+      } catch (error) {
+        throw readError(lockingError(error), this.pages);
+      }
+    });
   }
 
   #begin(): PageTransaction {
     const coordination = this.#coordination;
     assert(coordination !== undefined && !this.readOnly);
     this.#storage.hook?.("write: locked");
+    coordination.checkWhole();
     if (coordination.poisoned) throw poisonedError();
     if (!this.#file.isNamed()) {
       throw new StoreError(
         "STORE_REPLACED",
-        `${this.path} was deleted, renamed or replaced while it was open: open it again`,
+        `${this.path} was deleted, renamed or replaced while it was open, or can't be looked up any more: open it again`,
       );
     }
     let metas = this.#readMetas();
-    let newest = coordination.record(coordination.newestIndex)?.snapshot;
-    if (newest === undefined)
-      throw new CorruptionError(-1, "a record of the newest snapshot in the coordination file", "none");
+    let newest = coordination.newestSnapshot();
     if (metas.newest.number > newest.number || !metasAreClean(metas)) {
       settle(this.#file, coordination, metas, this.pages.pageSize);
       metas = this.#readMetas();
@@ -304,7 +309,7 @@ function lockingError(error: unknown): unknown {
 }
 
 export function lockedError(path: string, timeout: number): StoreError {
-  return new StoreError("LOCKED", `another writer had ${path} locked for longer than ${timeout} ms`);
+  return new StoreError("LOCKED", `another writer had ${path} locked for longer than ${Math.round(timeout)} ms`);
 }
 
 export function poisonedError(): StoreError {

@@ -5,7 +5,7 @@
  * The same bytes are stored again: a kill can fall between a failed flush and the poison, and a flush that succeeds says
  * nothing about pages whose earlier write failed (I3). It is the commit job with no page of its own.
  */
-import { StoreError } from "../../errors.ts";
+import { StoreError, SystemError } from "../../errors.ts";
 import { META_COPY } from "../format/meta.ts";
 import type { Coordination } from "./coordination.ts";
 import type { MetaSlot, Metas } from "./metas.ts";
@@ -66,11 +66,15 @@ function storeAgain(
   if (outcome.result === "failed") throw commitError(outcome);
 }
 
+/** Codes of a wait for the flush lock that was not granted; any other is the system's. */
+const GIVEN_UP: ReadonlySet<string> = new Set(["ETIMEDOUT", "ECANCELED"]);
+
 /** The error for a commit job that failed. */
 export function commitError(outcome: Extract<CommitOutcome, { result: "failed" }>): unknown {
   const { step, poisoned, cause } = outcome;
-  if (step === "flush lock")
+  if (step === "flush lock" && (cause === undefined || (cause instanceof SystemError && GIVEN_UP.has(cause.code)))) {
     return new StoreError("LOCKED", "the flush lock was held by another handle for too long", { cause });
+  }
   const consequence = poisoned
     ? "; nothing more is written to the store until every handle has closed it"
     : "; close the store and open it again";

@@ -53,5 +53,6 @@ export function faultError(cause?: unknown): StoreError {
 
 /** What to throw for an error met in reading: after an access was answered with zeros, damage that is found may be none. */
 export function readError(error: unknown, pages: Pages): unknown {
-  return error instanceof CorruptionError && pages.faults[0] !== 0 ? faultError(error) : error;
+  const isOfPages = error instanceof CorruptionError || (error instanceof StoreError && error.code === "NOT_A_STORE");
+  return isOfPages && pages.faults[0] !== 0 ? faultError(error) : error;
 }

@@ -25,6 +25,9 @@ const ways: Readonly<Record<string, (from: Store<number, number>) => void>> = {
   snapshot: (from) => {
     from.snapshot().get(1);
   },
+  "snapshot with an iterator that has ended": (from) => {
+    expectOne([...from.snapshot().keys({ limit: 1 })]);
+  },
   iterator: (from) => {
     from.entries().next();
   },
@@ -37,6 +40,10 @@ const ways: Readonly<Record<string, (from: Store<number, number>) => void>> = {
     entries.return?.();
   },
 };
+
+function expectOne(keys: readonly number[]): void {
+  if (keys.length !== 1) throw new Error(`${keys.length} keys`);
+}
 
 /** Reader slots held by others than the watcher's own read. */
 function held(): number {
