@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "binding_arguments.h"
-#include "binding_memory.h"
 #include "section.h"
 #include "section_view.h"
 
@@ -75,8 +74,7 @@ class SectionViewObject : public Napi::ObjectWrap<SectionViewObject> {
   void weigh(int64_t change);
 
   std::shared_ptr<SectionView> view_;
-  /** The ArrayBuffer's share, once there is one. */
-  Lease lease_;
+  bool hasBuffer_ = false;
   std::string path_;
   /** Bytes between the mapped base and the ArrayBuffer's first. */
   size_t skip_ = 0;

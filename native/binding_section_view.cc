@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "binding_addon.h"
+#include "binding_memory.h"
 #include "binding_section.h"
 
 namespace foliodb {
@@ -27,7 +28,11 @@ class FlushWork final : public Napi::AsyncWorker {
         at_(at),
         length_(length),
         durable_(durable),
-        path_(std::move(path)) {}
+        path_(std::move(path)) {
+    view_->beginUse();
+  }
+  // On JavaScript's thread, like the constructor, and whether the work was done or not.
+  ~FlushWork() override { view_->endUse(); }
 
  protected:
   void Execute() override {
@@ -50,6 +55,18 @@ class FlushWork final : public Napi::AsyncWorker {
   Status status_;
   int32_t faults_ = 0;
 };
+
+/**
+ * A detached ArrayBuffer is not the end of its memory: a thread of Node's that was told to store into it does so by an address.
+ * For that thread Node keeps the JavaScript object alive (fs.read), or V8's backing store (crypto.randomFill), so the view has
+ * to outlive both. The backing store has a lease of its own; this is the object's.
+ */
+void keepWhileAlive(Napi::Env env, napi_value buffer, const std::shared_ptr<SectionView>& view) {
+  using Share = std::shared_ptr<SectionView>;
+  auto* const share = new Share(view);
+  const auto onCollected = [](napi_env, void* data, void*) { delete static_cast<Share*>(data); };
+  if (napi_add_finalizer(env, buffer, share, onCollected, nullptr, nullptr) != napi_ok) delete share;
+}
 
 }  // namespace
 
@@ -113,12 +130,16 @@ Napi::Value SectionViewObject::takeBuffer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!isOpen(env)) return Napi::Value();
   // A second one over the same memory would end the process.
-  if (lease_ != nullptr) {
+  if (hasBuffer_) {
     Napi::Error::New(env, "addon: the view has its buffer").ThrowAsJavaScriptException();
     return Napi::Value();
   }
-  lease_ = std::make_shared<std::shared_ptr<void>>(view_);
-  return makeArrayBuffer(env, view_->base() + skip_, view_->length() - skip_, lease_);
+  const Lease ofStore = std::make_shared<std::shared_ptr<void>>(view_);
+  const Napi::Value buffer = makeArrayBuffer(env, view_->base() + skip_, view_->length() - skip_, ofStore);
+  if (buffer.IsEmpty()) return buffer;
+  hasBuffer_ = true;
+  keepWhileAlive(env, buffer, view_);
+  return buffer;
 }
 
 Napi::Value SectionViewObject::faults(const Napi::CallbackInfo& info) {
@@ -179,25 +200,17 @@ Napi::Value SectionViewObject::resident(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/** Of a view that no flush is using. */
-constexpr long kSharesOfViewAndLease = 2;
-
 void SectionViewObject::close(const Napi::CallbackInfo& info) {
   if (view_ == nullptr) return;
-  if (lease_ != nullptr) {
+  if (hasBuffer_) {
     void* start = nullptr;
     size_t length = 0;
     const bool isThere = info[0].IsArrayBuffer() &&
                          napi_get_arraybuffer_info(info.Env(), info[0], &start, &length) == napi_ok &&
                          start == view_->base() + skip_;
-    // Detached first: from then on JavaScript can't reach the memory. A flush under way keeps its own share of it. Where the
-    // program has moved the memory to another ArrayBuffer, that one keeps it until it is collected.
-    if (isThere && napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok) {
-      // Threads of Node's (a read into the bytes, say) may still use them: the addresses stay taken until the last has ended,
-      // which Node tells by collecting what was behind the ArrayBuffer.
-      const bool isOurs = view_.use_count() == kSharesOfViewAndLease;
-      if (!isOurs || !view_->retire()) lease_->reset();
-    }
+    // Detached first: from then on JavaScript can't reach the memory. Where the program has moved it to another ArrayBuffer, it
+    // stays as it is until that one is collected.
+    if (isThere && napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok) view_->close();
   }
   view_.reset();
   weigh(-kViewWeight);

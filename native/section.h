@@ -131,10 +131,13 @@ Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAcces
 /** What mapSection mapped, whole. */
 Status unmapSection(void* base, size_t length);
 /**
- * Takes the memory from under a view and keeps its addresses until `unmapSection`, so that nothing else is mapped there while
- * another thread may still use them. False: not to be had, and nothing has changed.
+ * Takes the section from under a view. POSIX: memory of nobody's comes in its place, without a moment between, so that a thread
+ * that stores there still harms nothing; the addresses stay taken until `unmapSection`, and `kept` is set. Windows has no way
+ * to do that and unmaps the view. If it fails, nothing has changed.
  */
-bool retireSection(void* base, size_t length);
+Status retireSection(void* base, size_t length, bool* kept);
+/** How many mappings this process has, and how many it may have. isUnsupported() where there is no such limit, or nobody tells. */
+Status countMappings(uint64_t* count, uint64_t* countMax);
 
 /** A view as the functions below and the guard need it. `at`, `base` as in mapSection; `length` bytes. */
 struct ViewRange {

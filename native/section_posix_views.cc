@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "section_posix.h"
 
@@ -79,6 +80,33 @@ Status discard(const ViewRange& range) {
 #endif
 }
 
+#if defined(__linux__)
+/** 0: nobody tells. */
+uint64_t readMappingCountMax() {
+  File file;
+  char text[32] = {};
+  size_t got = 0;
+  if (!openFile("/proc/sys/vm/max_map_count", Access::read, true, &file).ok()) return 0;
+  if (!readAt(file, 0, text, sizeof text - 1, &got).ok()) return 0;
+  return std::strtoull(text, nullptr, 10);
+}
+
+/** Of a file of the kernel's, which must be read from beginning to end. */
+Status countLines(const char* path, uint64_t* count) {
+  File file;
+  const Status status = openFile(path, Access::read, true, &file);
+  if (!status.ok()) return status;
+  *count = 0;
+  char text[16384];
+  while (true) {
+    const ssize_t got = retry([&] { return ::read(descriptor(file), text, sizeof text); });
+    if (got == -1) return fail("read");
+    if (got == 0) return Status{};
+    *count += static_cast<uint64_t>(std::count(text, text + got, '\n'));
+  }
+}
+#endif
+
 }  // namespace
 
 size_t allocationGranularity() { return memoryPageSize(); }
@@ -108,13 +136,26 @@ Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAcces
 
 Status unmapSection(void* base, size_t length) { return check(::munmap(base, length), "munmap"); }
 
-bool retireSection(void* base, size_t length) {
+Status retireSection(void* base, size_t length, bool* kept) {
 #if defined(MAP_NORESERVE)
   const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON | MAP_NORESERVE;
 #else
   const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON;
 #endif
-  return ::mmap(base, length, PROT_NONE, flags, -1, 0) != MAP_FAILED;
+  // For reading and writing: what is stored there takes memory until it is unmapped, and never faults.
+  *kept = ::mmap(base, length, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
+  return *kept ? Status{} : fail("mmap");
+}
+
+Status countMappings(uint64_t* count, uint64_t* countMax) {
+#if defined(__linux__)
+  static const uint64_t most = readMappingCountMax();
+  *countMax = most;
+  return most == 0 ? Status{EOPNOTSUPP, "open"} : countLines("/proc/self/maps", count);
+#else
+  (void)count, (void)countMax;
+  return Status{EOPNOTSUPP, "mmap"};
+#endif
 }
 
 bool isCutOff(const ViewRange& range) {

@@ -9,12 +9,41 @@ namespace foliodb {
 using platform::Outcome;
 using platform::Status;
 
+namespace {
+
+/**
+ * A process that reaches the system's limit of mappings is ended by V8 as soon as that wants memory, so views are refused before:
+ * a quarter is left to all others. The guard may take a part of it (guard_posix.cc).
+ */
+constexpr uint64_t kMappingShareOfFour = 3;
+/** Mappings of the process when they were counted last, and what has been mapped and unmapped since: each is one more at most. */
+std::atomic<uint64_t> mappingCount{0};
+std::atomic<uint64_t> mappingChanges{0};
+
+/** Whether one more view may be mapped. Counting takes milliseconds, and is done as seldom as that can be told without. */
+bool hasRoom() {
+  uint64_t count = 0;
+  uint64_t most = 0;
+  static const bool isLimited = platform::countMappings(&count, &most).ok();
+  if (!isLimited) return true;
+  static const uint64_t limit = most / 4 * kMappingShareOfFour;
+  if (mappingCount.load() + mappingChanges.load() < limit) return true;
+  mappingChanges.store(0);
+  if (!platform::countMappings(&count, &most).ok()) return true;
+  mappingCount.store(count);
+  return count < limit;
+}
+
+}  // namespace
+
 Outcome SectionView::map(std::shared_ptr<const platform::Section> section, uint64_t at, size_t length,
                          platform::ViewAccess access, void* wanted, std::shared_ptr<guard::FaultWord> mappingFaults,
                          std::shared_ptr<SectionView>* view) {
+  if (!hasRoom()) return Outcome{platform::failure(platform::Fault::noMemory, "mmap")};
   void* base = nullptr;
   const Outcome mapped = platform::mapSection(*section, at, length, access, wanted, &base);
   if (!mapped.ok()) return mapped;
+  mappingChanges.fetch_add(1);
   // From here on the destructor unmaps.
   std::shared_ptr<SectionView> made(new SectionView());
   made->section_ = std::move(section);
@@ -26,29 +55,24 @@ Outcome SectionView::map(std::shared_ptr<const platform::Section> section, uint6
   return Outcome{};
 }
 
-/** Retired views that the guard goes on watching. Its table is for more, but views come and go by the ten thousand. */
-constexpr int kRetiredMax = 4096;
-std::atomic<int> retiredCount{0};
-
-bool SectionView::retire() {
-  if (!platform::retireSection(range_.base, range_.length)) return false;
-  const int before = guardSlot_;
+void SectionView::retire() {
+  bool kept = false;
+  // Where there is no memory for that, the section stays: what is stored late reaches it, as before, and nothing else.
+  if (!platform::retireSection(range_.base, range_.length, &kept).ok()) return;
+  mappingChanges.fetch_add(1);
+  // Only now: a thread that still stores there must not end the process.
+  if (guardSlot_ >= 0) guard::remove(guardSlot_);
   guardSlot_ = -1;
-  // Watched anew before it is no longer watched as a view: a thread that still stores there must not end the process.
-  if (retiredCount.fetch_add(1) < kRetiredMax && !guard::add(range_.base, range_.length, &faults_.view, &guardSlot_).ok()) {
-    guardSlot_ = -1;
-  }
-  retired_ = true;
-  if (before >= 0) guard::remove(before);
+  if (!kept) range_.base = nullptr;
   section_.reset();
-  return true;
 }
 
 SectionView::~SectionView() {
-  if (retired_) retiredCount.fetch_sub(1);
   if (guardSlot_ >= 0) guard::remove(guardSlot_);
-  // Fails only for addresses that were never mapped.
-  if (range_.base != nullptr) platform::unmapSection(range_.base, range_.length);
+  if (range_.base == nullptr) return;
+  // Fails only for addresses that were never mapped, or if the system is out of mappings: then they stay taken.
+  platform::unmapSection(range_.base, range_.length);
+  mappingChanges.fetch_add(1);
 }
 
 platform::ViewRange SectionView::pages(size_t at, size_t length) const {

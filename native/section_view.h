@@ -14,10 +14,20 @@ class SectionView {
                                platform::ViewAccess access, void* wanted, std::shared_ptr<guard::FaultWord> mappingFaults,
                                std::shared_ptr<SectionView>* view);
   ~SectionView();
+  // These three on JavaScript's thread.
+  /** A flush on another thread begins and ends; until then the view stays as it is, closed or not. */
+  void beginUse() { useCount_++; }
+  void endUse() {
+    if (--useCount_ == 0 && closed_) retire();
+  }
   /**
-   * Lets go of the memory and of the section, and keeps the addresses until the end of its life. False: nothing has changed.
+   * JavaScript can't reach the memory any more: lets go of it and of the section. The addresses stay taken until the end of
+   * this object's life, except on Windows.
    */
-  bool retire();
+  void close() {
+    closed_ = true;
+    if (useCount_ == 0) retire();
+  }
   SectionView(const SectionView&) = delete;
   SectionView& operator=(const SectionView&) = delete;
 
@@ -32,12 +42,14 @@ class SectionView {
 
  private:
   SectionView() = default;
+  void retire();
 
   std::shared_ptr<const platform::Section> section_;
   platform::ViewRange range_;
   platform::ViewFaults faults_;
   int guardSlot_ = -1;
-  bool retired_ = false;
+  int useCount_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace foliodb

@@ -80,9 +80,14 @@ Status unmapSection(void* base, size_t length) {
 }
 
 // Windows has no way to put a reservation in the place of a view: between the two something else may come there.
-bool retireSection(void* base, size_t length) {
-  (void)base, (void)length;
-  return false;
+Status retireSection(void* base, size_t length, bool* kept) {
+  *kept = false;
+  return unmapSection(base, length);
+}
+
+Status countMappings(uint64_t* count, uint64_t* countMax) {
+  (void)count, (void)countMax;
+  return failWith(ERROR_NOT_SUPPORTED, "MapViewOfFile");
 }
 
 bool isCutOff(const ViewRange& range) {

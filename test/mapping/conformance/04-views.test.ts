@@ -1,5 +1,4 @@
 /** Point 4: views. What they may be, where they lie, how long they live, and what many of them cost. */
-import { randomFill } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createMapping, type Protection, systemInfo, VIEW_SIZE_MAX, type View, type ViewAccess } from "foliodb/mapping";
@@ -154,23 +153,6 @@ test("views that overlap, and twice the same range, are coherent, each at its ow
   mapping.close();
 });
 
-// Windows can't keep the addresses: docs/mapping.md says so.
-test.skipIf(isWindows)("closing a view while a thread of Node's still reads into its bytes harms nothing", async () => {
-  const mapping = createMapping({ size: 1 << 20 });
-  const other = createMapping({ path: countingFile(1 << 20) });
-  const view = mapping.view();
-  const before = Buffer.from(other.view({ access: "read", length: 65536 }).bytes);
-  // The addon's thread pool fills the bytes while they are taken from under it.
-  const filled = new Promise<void>((resolve) => randomFill(view.bytes, () => resolve()));
-  view.close();
-  const next = other.view({ length: 1 << 20 });
-  await filled;
-  expect(Buffer.compare(before, Buffer.from(next.bytes.subarray(0, 65536)))).toBe(0);
-  next.close();
-  other.close();
-  mapping.close();
-});
-
 test("closing detaches: DataView throws TypeError, bytes are empty, the view's methods throw CLOSED; twice is fine", () => {
   const mapping = createMapping({ path: countingFile(4096) });
   const view = mapping.view();
@@ -285,6 +267,22 @@ test("a program that forgets its views never meets the system's limit of mapping
   expect(made).toBe(isWindows ? 40_000 : 120_000);
   // Linux allows 65,530.
   if (isLinux) expect(most).toBeLessThan(50_000);
+});
+
+test.runIf(isLinux).each(["held", "forgotten in one turn"])(
+  "views that are %s, without end, are refused before the process has no mapping left",
+  async (what) => {
+    const { made, code, message } = await run<{ made: number; code: string; message: string }>("too-many.mjs", [what]);
+    expect(code).toBe("LIMIT");
+    expect(message).toMatch(/too many views/);
+    const allowed = Number(readFileSync("/proc/sys/vm/max_map_count", "latin1"));
+    expect(made).toBeGreaterThan(allowed * 0.7);
+    expect(made).toBeLessThan(allowed * 0.8);
+  },
+);
+
+test("views that are closed are never too many, in one turn either", async () => {
+  expect(await run("too-many.mjs", ["closed"])).toEqual({ made: 200_000 });
 });
 
 test("a sparse file of 64 GiB: 1,000 views of 64 KiB cost less than a second of CPU and 50 MiB of memory", async () => {
