@@ -3,6 +3,10 @@
 //
 // What is put in place of a page: for a store into a read view a private copy of the same page of the file, so that what is
 // read there stays right; in every other case, and if that fails, zeros.
+//
+// Each such page is a mapping of its own, and of those a process has only so many (vm.max_map_count: 65,530): beyond, the system
+// refuses another, to V8 as well, which ends the process. So when there are many already, or there is no mapping to be had, all of
+// the range is replaced by a single one of the same kind.
 #include "guard.h"
 
 #include <signal.h>
@@ -29,6 +33,8 @@ struct Range {
   /** Of a read view: the descriptor that is mapped at `base` from `at` on. Otherwise -1. */
   std::atomic<int> file{-1};
   std::atomic<uint64_t> at{0};
+  /** Pages that were put into it, one at a time. */
+  std::atomic<int> putCount{0};
 #if defined(__APPLE__)
   /** The page that was copied last. */
   std::atomic<uintptr_t> copied{0};
@@ -39,11 +45,16 @@ struct Range {
 struct Hit {
   Range* range = nullptr;
   uintptr_t base = 0;
+  uintptr_t end = 0;
   FaultWord* flag = nullptr;
   FaultWord* mappingFlag = nullptr;
   int file = -1;
   uint64_t at = 0;
 };
+
+/** Single pages in all ranges together: each may cost two mappings, and views leave a quarter of the system's (section_view.cc). */
+constexpr int kPutCountMax = 4096;
+std::atomic<int> putCountOfAll{0};
 
 /** One entry a window: 64 TiB of store in windows of 1 GiB. Pages of the table that are never used cost no memory. */
 constexpr int kRangeCountMax = 65536;
@@ -71,6 +82,7 @@ bool find(uintptr_t address, Hit* hit) {
     const uintptr_t limit = range.end.load(std::memory_order_acquire);
     *hit = Hit{&range,
                base,
+               limit,
                range.flag.load(std::memory_order_acquire),
                range.mappingFlag.load(std::memory_order_acquire),
                range.file.load(std::memory_order_acquire),
@@ -83,14 +95,18 @@ bool find(uintptr_t address, Hit* hit) {
 
 size_t pageSize() { return static_cast<size_t>(~pageMask) + 1; }
 
-bool putZeros(uintptr_t page) {
-  return ::mmap(reinterpret_cast<void*>(page), pageSize(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANON, -1,
-                0) != MAP_FAILED;
+bool putZeros(uintptr_t from, size_t length) {
+#if defined(MAP_NORESERVE)
+  const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON | MAP_NORESERVE;
+#else
+  const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON;
+#endif
+  return ::mmap(reinterpret_cast<void*>(from), length, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
 }
 
-bool putCopy(uintptr_t page, const Hit& hit) {
-  const off_t at = static_cast<off_t>(hit.at + (page - hit.base));
-  return ::mmap(reinterpret_cast<void*>(page), pageSize(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE, hit.file, at) !=
+bool putCopy(uintptr_t from, size_t length, const Hit& hit) {
+  const off_t at = static_cast<off_t>(hit.at + (from - hit.base));
+  return ::mmap(reinterpret_cast<void*>(from), length, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE, hit.file, at) !=
          MAP_FAILED;
 }
 
@@ -108,14 +124,31 @@ bool isStore(int signal, uintptr_t page, const Hit& hit) {
 #endif
 }
 
+/** Puts something in place of the page, or of the whole range. Zero: neither could be had; otherwise what is to be told. */
+int32_t put(uintptr_t page, bool store, const Hit& hit) {
+  if (putCountOfAll.load() < kPutCountMax) {
+    const bool copied = store && putCopy(page, pageSize(), hit);
+    if (copied || (!store && putZeros(page, pageSize()))) {
+      hit.range->putCount.fetch_add(1);
+      putCountOfAll.fetch_add(1);
+      return copied ? platform::kFaultStore : platform::kFaultLost;
+    }
+  }
+  const size_t length = hit.end - hit.base;
+  int32_t told = 0;
+  if (store && putCopy(hit.base, length, hit)) told = platform::kFaultStore;
+  else if (putZeros(hit.base, length)) told = platform::kFaultLost;
+  if (told != 0) putCountOfAll.fetch_sub(hit.range->putCount.exchange(0));
+  return told;
+}
+
 /** Makes the address usable again and tells of it; false: it isn't ours, or there is no memory. */
 bool repair(int signal, uintptr_t address) {
   Hit hit;
   if (!find(address, &hit)) return false;
   const uintptr_t page = address & pageMask;
-  int32_t told = platform::kFaultLost;
-  if (isStore(signal, page, hit) && putCopy(page, hit)) told = platform::kFaultStore;
-  else if (!putZeros(page)) return false;
+  const int32_t told = put(page, isStore(signal, page, hit), hit);
+  if (told == 0) return false;
   hit.flag->fetch_or(told);
   if (hit.mappingFlag != nullptr) hit.mappingFlag->fetch_or(told);
   return true;
@@ -232,6 +265,7 @@ platform::Status add(void* base, size_t length, FaultWord* flag, int* slot) {
 void remove(int slot) {
   const std::lock_guard<std::mutex> hold(tableMutex);
   ranges[slot].base.store(0, std::memory_order_release);
+  putCountOfAll.fetch_sub(ranges[slot].putCount.exchange(0));
   if (slot < freeFrom) freeFrom = slot;
 }
 

@@ -37,6 +37,10 @@ test("a stray store into a read-only window changes no file and flags it", async
   expect(await see("store into a read-only window")).toEqual({ fault: 1, file: true });
 });
 
+testFaults("a window takes more faults than the system allows mappings", async () => {
+  expect(await see("read every other page of a truncated file")).toEqual({ sum: 0, fault: 1 });
+});
+
 testFaults("a fault flags the opening whose window it hit, and no other", async () => {
   expect(await see("flag one file of two")).toEqual({ sum: 0, one: 1, other: 0 });
 });

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, isLinux, isWindows, run, temporaryFolder } from "./others.ts";
+import { codeOf, isLinux, isWindows, run, sparseFile, temporaryFolder } from "./others.ts";
 
 const deriveKey = promisify(pbkdf2);
 const folder = temporaryFolder();
@@ -133,6 +133,16 @@ test("a store into a read view of memory without a file reaches nobody", () => {
 test.runIf(!isWindows)("optimised code, builtins, the pool and workers survive faults", async () => {
   const seen = await run<Record<string, unknown>>("faults.mjs", ["everywhere", newFile(4_000_000)]);
   expect(seen).toEqual({ sum: 0, indexOf: -1, hashed: true, worker: 0, code: "FAULT" });
+});
+
+// Linux allows 65,530 mappings, and a process without one more to have is ended by V8.
+test.runIf(isLinux).each([
+  ["stores into a read view", "scattered stores", "READ_ONLY"],
+  ["loads from a truncated file", "scattered loads", "FAULT"],
+])("more faults than there are mappings for single pages: %s", async (_what, scenario, code) => {
+  const path = sparseFile(join(folder, `file-${fileCount++}`), 2 ** 30);
+  expect(await run("faults.mjs", [scenario, path])).toEqual({ many: true, few: true, code });
+  if (scenario === "scattered stores") expect(statSync(path)).toMatchObject({ size: 2 ** 30, blocks: 0 });
 });
 
 test.runIf(!isWindows)(

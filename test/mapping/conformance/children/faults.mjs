@@ -1,7 +1,7 @@
 /** Faults in views; sends what JavaScript sees of them. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { statSync, truncateSync } from "node:fs";
+import { readFileSync, statSync, truncateSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { createMapping } from "foliodb/mapping";
 
@@ -20,6 +20,18 @@ async function codeOfAsync(promise) {
     () => undefined,
     (error) => error.code,
   );
+}
+
+/** A fault in every other page: none of what is put in their place can be one mapping with its neighbour. */
+async function scattered(access, prepare, touch) {
+  const mapping = createMapping({ path });
+  const view = mapping.view({ access });
+  prepare();
+  const allowed = Number(readFileSync("/proc/sys/vm/max_map_count", "latin1"));
+  const touches = view.length / 8192;
+  for (let at = 0; at < view.length; at += 8192) touch(view.bytes, at);
+  const mappings = readFileSync("/proc/self/maps", "latin1").split("\n").length;
+  return { many: touches > allowed / 2, few: mappings < allowed / 4, code: codeOf(() => view.check()) };
 }
 
 /** What every method says after a fault. */
@@ -91,6 +103,20 @@ const scenarios = {
     const [workerSum] = await once(worker, "message");
     return { sum, indexOf, hashed: hash === zeros, worker: workerSum, code: codeOf(() => mapping.check()) };
   },
+  "scattered stores": () =>
+    scattered(
+      "read",
+      () => {},
+      (bytes, at) => {
+        bytes[at] = 1;
+      },
+    ),
+  "scattered loads": () =>
+    scattered(
+      "write",
+      () => truncateSync(path, 0),
+      (bytes, at) => bytes[at],
+    ),
   "lost store": async () => {
     const mapping = createMapping({ path });
     const view = mapping.view();
