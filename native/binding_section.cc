@@ -130,9 +130,28 @@ Napi::Value receiveHanded(const Napi::CallbackInfo& info) {
   return Napi::Value();
 }
 
-/** The handle of `inherit`, when the child has it. Twice is fine. */
+/** What a child is to inherit. The section is a user of its name until the child is one itself. */
+struct Inheritable {
+  std::shared_ptr<Section> section;
+  platform::File handle;
+};
+
+/** When the child has received what `inherit` readied. Twice is fine. */
 void closeHandle(const Napi::CallbackInfo& info) {
-  if (info[0].IsExternal()) info[0].As<Napi::External<platform::File>>().Data()->close();
+  if (!info[0].IsExternal()) return;
+  Inheritable& inheritable = *info[0].As<Napi::External<Inheritable>>().Data();
+  inheritable.handle.close();
+  inheritable.section.reset();
+}
+
+/** Tells this process from all others, in every thread of it. */
+const std::string& processMark() {
+  static const std::string mark = [] {
+    std::string digits;
+    platform::randomHex(&digits);
+    return digits;
+  }();
+  return mark;
 }
 
 }  // namespace
@@ -158,6 +177,7 @@ void defineSections(Napi::Env env, Napi::Object exports) {
   exports.Set("receiveInherited", Napi::Function::New<receiveInherited>(env, "receiveInherited"));
   exports.Set("receiveHanded", Napi::Function::New<receiveHanded>(env, "receiveHanded"));
   exports.Set("closeHandle", Napi::Function::New<closeHandle>(env, "closeHandle"));
+  exports.Set("processMark", processMark());
   exports.Set("memoryPageSize", static_cast<double>(platform::memoryPageSize()));
   exports.Set("allocationGranularity", static_cast<double>(platform::allocationGranularity()));
 }
@@ -271,20 +291,21 @@ Napi::Value SectionObject::inherit(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const bool readOnly = arguments.flag("readOnly");
   if (arguments.bad() || !isOpen(env)) return Napi::Value();
-  auto handle = std::make_unique<platform::File>();
-  Outcome outcome = platform::inheritSection(*section_, readOnly, handle.get());
+  auto inheritable = std::make_unique<Inheritable>();
+  inheritable->section = section_;
+  Outcome outcome = platform::inheritSection(*section_, readOnly, &inheritable->handle);
   std::string identity;
-  if (outcome.ok()) outcome.status = platform::sectionIdentity(*handle, &identity);
+  if (outcome.ok()) outcome.status = platform::sectionIdentity(inheritable->handle, &identity);
   if (!outcome.ok()) {
     throwOutcome(env, outcome, section_->traits.path);
     return Napi::Value();
   }
   Napi::Object result = Napi::Object::New(env);
-  result.Set("number", static_cast<double>(handle->handle()));
+  result.Set("number", static_cast<double>(inheritable->handle.handle()));
   result.Set("identity", identity);
   // Forgotten, it is closed when it is collected.
-  const auto forget = [](Napi::Env, platform::File* file) { delete file; };
-  result.Set("handle", Napi::External<platform::File>::New(env, handle.release(), forget));
+  const auto forget = [](Napi::Env, Inheritable* forgotten) { delete forgotten; };
+  result.Set("handle", Napi::External<Inheritable>::New(env, inheritable.release(), forget));
   return result;
 }
 
@@ -299,7 +320,7 @@ Napi::Value SectionObject::hand(const Napi::CallbackInfo& info) {
   const auto onEnd = [reports = addon.reports] { report(reports, Report{kHandingEnded, false, false, Status{}}); };
   std::unique_ptr<platform::Handing> handing;
   std::string address;
-  const Outcome outcome = platform::handSection(*section_, readOnly, static_cast<int64_t>(pid), limitMs, onEnd, &handing,
+  const Outcome outcome = platform::handSection(section_, readOnly, static_cast<int64_t>(pid), limitMs, onEnd, &handing,
                                                 &address);
   if (!outcome.ok()) {
     throwOutcome(env, outcome, section_->traits.path);

@@ -191,6 +191,9 @@ constexpr int32_t kFaultCutOff = 4;
  */
 Status guardSection(const ViewRange& range, ViewFaults* faults, int* slot);
 
+/** 32 hexadecimal digits that nobody can guess. */
+Status randomHex(std::string* digits);
+
 // ---- Handing over ------------------------------------------------------------------------------------------------------
 
 /**
@@ -218,11 +221,12 @@ class Handing {
 };
 /**
  * Hands a section to process `pid`. POSIX: a thread serves the descriptor once, on a Unix socket, to whoever is that
- * process and knows the secret, for `limitMs`. Windows: DuplicateHandle into the process at once; the limit means nothing.
+ * process and knows the secret, for `limitMs`; it holds the section, and so the use of its name, until the receiver is a user
+ * of the name itself. Windows: DuplicateHandle into the process at once; the limit means nothing.
  * `address` is ASCII without blanks, for receiveHanded; `handing` is set if something goes on (may be null on Windows). `onEnd`
  * is called on the thread when it has ended(), so that whoever has the handing destroys it.
  */
-Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
+Outcome handSection(std::shared_ptr<const Section> section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
                     std::unique_ptr<Handing>* handing, std::string* address);
 /** In the receiver; waits for the sender's answer, at most `limitMs`. */
 Outcome receiveHanded(const std::string& address, const SectionTraits& traits, uint32_t limitMs, Section* section);

@@ -179,7 +179,8 @@ Outcome giveName(const SectionRequest& request, Section* section, bool* taken) {
     record.inode = stat.inode;
     record.path = request.path;
   }
-  Outcome made = makeName(request.name, request.mode, record, &section->nameUse, taken);
+  // Its owner has to open it for writing, now and to remove it when all its users have been killed.
+  Outcome made = makeName(request.name, request.mode | S_IRUSR | S_IWUSR, record, &section->nameUse, taken);
   if (!made.ok() || *taken || request.backing == Backing::file) return made;
   section->traits.start = kRecordSpace;
   return openNamed(record, section->nameUse, request.protection == Protection::readwrite, &section->file);

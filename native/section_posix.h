@@ -11,9 +11,6 @@ namespace foliodb::platform {
 inline Outcome refused(Refusal refusal, const std::string& path = {}) { return Outcome{Status{}, refusal, path}; }
 inline Outcome outcome(const Status& status) { return Outcome{status, Refusal::none}; }
 
-/** 32 hexadecimal digits that nobody can guess. */
-Status randomHex(std::string* digits);
-
 /**
  * Opens once more what a descriptor has open, with an offset, locks and an access mode of its own. `reader` is where systems
  * without /proc find the file for reading: an opening made beforehand, or not open.

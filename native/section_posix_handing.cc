@@ -4,11 +4,13 @@
 // The socket's name is 128 random bits (abstract on Linux; on macOS a file in a new folder of mode 0700), the secret another
 // 128. A thread serves it: it takes a connection, asks the kernel who is at the other end, reads the secret, and only if both
 // are right sends the descriptor, once. Whoever else connects is turned away and changes nothing. The receiver in turn takes
-// descriptors from its own user and from root only.
+// descriptors from its own user and from root only. It answers when it has become a user of the mapping's name: until then the
+// sender holds the section, so that the name is never without a user on the way.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -34,7 +36,15 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kHexLength = 32;
 /** How long a connection may take to say its secret. */
 constexpr int kSecretWaitMs = 2000;
+/** How long a receiver may take to become a user of the name: a few system calls. */
+constexpr int kJoinWaitMs = 5000;
+#if defined(MSG_NOSIGNAL)
+constexpr int kSendFlags = MSG_NOSIGNAL;
+#else
+constexpr int kSendFlags = 0;
+#endif
 constexpr char kGranted = 'y';
+constexpr char kJoined = 'j';
 
 int millisecondsUntil(Clock::time_point deadline) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -143,12 +153,7 @@ bool sendDescriptor(const File& connection, const File& file) {
   control->cmsg_len = CMSG_LEN(sizeof(int));
   const int number = descriptor(file);
   std::memcpy(CMSG_DATA(control), &number, sizeof number);
-#if defined(MSG_NOSIGNAL)
-  const int flags = MSG_NOSIGNAL;
-#else
-  const int flags = 0;
-#endif
-  return retry([&] { return ::sendmsg(descriptor(connection), &message, flags); }) == 1;
+  return retry([&] { return ::sendmsg(descriptor(connection), &message, kSendFlags); }) == 1;
 }
 
 bool receiveDescriptor(const File& connection, File* file) {
@@ -193,7 +198,8 @@ class SocketHanding final : public Handing {
   }
   bool ended() const override { return ended_.load(); }
 
-  Status start(File file, int64_t pid, uint32_t limitMs, std::string* address) {
+  Status start(std::shared_ptr<const Section> section, File file, int64_t pid, uint32_t limitMs, std::string* address) {
+    section_ = std::move(section);
     file_ = std::move(file);
     pid_ = pid;
     deadline_ = Clock::now() + std::chrono::milliseconds(limitMs);
@@ -261,6 +267,7 @@ class SocketHanding final : public Handing {
     // From here on nobody gets in, and the section is held no longer than needed.
     listening_.close();
     file_.close();
+    section_.reset();
     ended_.store(true);
     onEnd_();
   }
@@ -281,10 +288,14 @@ class SocketHanding final : public Handing {
     if (user != ::geteuid() && ::geteuid() != 0) return false;
     char secret[kHexLength];
     if (!readSecret(connection, wakeReceive_, secret) || !isEqualSecret(secret, secret_.data())) return false;
-    return sendDescriptor(connection, file_);
+    if (!sendDescriptor(connection, file_)) return false;
+    // There is something to read when the receiver has joined, or is gone.
+    waitReadable(connection, wakeReceive_, Clock::now() + std::chrono::milliseconds(kJoinWaitMs));
+    return true;
   }
 
   const std::function<void()> onEnd_;
+  std::shared_ptr<const Section> section_;
   File file_;
   int64_t pid_ = 0;
   Clock::time_point deadline_;
@@ -369,13 +380,13 @@ Outcome receiveInherited(int64_t number, const SectionTraits& traits, const std:
   return adopted;
 }
 
-Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
+Outcome handSection(std::shared_ptr<const Section> section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
                     std::unique_ptr<Handing>* handing, std::string* address) {
   File file;
-  Status status = openForOther(section, readOnly, &file);
+  Status status = openForOther(*section, readOnly, &file);
   if (!status.ok()) return outcome(status);
   auto made = std::make_unique<SocketHanding>(std::move(onEnd));
-  status = made->start(std::move(file), pid, limitMs, address);
+  status = made->start(std::move(section), std::move(file), pid, limitMs, address);
   if (status.ok()) *handing = std::move(made);
   return outcome(status);
 }
@@ -389,26 +400,27 @@ Outcome receiveHanded(const std::string& address, const SectionTraits& traits, u
   File connection;
   const Status status = openSocket(&connection);
   if (!status.ok()) return outcome(status);
+  const Clock::time_point deadline = Clock::now() + std::chrono::milliseconds(limitMs);
+  // A sender that is stopped lets connections wait, and when there are too many, connecting, too.
+  const timeval limit = {static_cast<time_t>(limitMs / 1000), static_cast<suseconds_t>(limitMs % 1000 * 1000)};
+  ::setsockopt(descriptor(connection), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   const auto connect = [&] { return ::connect(descriptor(connection), reinterpret_cast<const sockaddr*>(&there), length); };
-  // Nobody listens: received already, timed out, or the sender is gone.
+  // Nobody listens: received already, timed out, or the sender is gone. Or it does not answer.
   if (retry(connect) == -1) return refused(Refusal::notHanded);
   int64_t pid = 0;
   uid_t user = 0;
   if (!peerOf(connection, &pid, &user)) return refused(Refusal::notHanded);
   if (user != ::geteuid() && user != 0 && ::geteuid() != 0) return refused(Refusal::notHanded);
-#if defined(MSG_NOSIGNAL)
-  const int flags = MSG_NOSIGNAL;
-#else
-  const int flags = 0;
-#endif
-  const auto send = [&] { return ::send(descriptor(connection), secret.data(), secret.size(), flags); };
+  const auto send = [&] { return ::send(descriptor(connection), secret.data(), secret.size(), kSendFlags); };
   if (retry(send) != static_cast<ssize_t>(secret.size())) return refused(Refusal::notHanded);
-  const Clock::time_point deadline = Clock::now() + std::chrono::milliseconds(limitMs);
   File file;
   if (!waitReadable(connection, File(), deadline) || !receiveDescriptor(connection, &file)) {
     return refused(Refusal::notHanded);
   }
-  return adopt(std::move(file), traits, section);
+  const Outcome adopted = adopt(std::move(file), traits, section);
+  // A sender that is gone needs no answer.
+  ::send(descriptor(connection), &kJoined, 1, kSendFlags);
+  return adopted;
 }
 
 }  // namespace foliodb::platform

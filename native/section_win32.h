@@ -23,8 +23,6 @@ constexpr DWORD kWriteRights = kReadRights | SECTION_MAP_WRITE;
 std::wstring wideText(const std::string& text);
 /** An absolute path that may be longer than 260 characters. */
 std::wstring widePath(const std::string& path);
-/** 32 hexadecimal digits that nobody can guess. */
-Status randomHex(std::string* digits);
 
 /** What an object grants to those whom its permission bits let in at all. */
 enum class Grant { readOnly, full };

@@ -143,7 +143,7 @@ Status sectionIdentity(const File& handle, std::string* identity) {
   return Status{};
 }
 
-Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
+Outcome handSection(std::shared_ptr<const Section> section, bool readOnly, int64_t pid, uint32_t limitMs, std::function<void()> onEnd,
                     std::unique_ptr<Handing>* handing, std::string* address) {
   (void)limitMs, (void)onEnd;
   handing->reset();
@@ -153,10 +153,10 @@ Outcome handSection(const Section& section, bool readOnly, int64_t pid, uint32_t
   Ticket ticket = {};
   std::string secret;
   Status status = randomHex(&secret);
-  if (status.ok()) status = receiver.give(sectionHandle(section), readOnly ? kReadRights : 0, &ticket.section);
+  if (status.ok()) status = receiver.give(sectionHandle(*section), readOnly ? kReadRights : 0, &ticket.section);
   // The file, too: a temporary one lasts as long as this opening of it.
-  if (status.ok() && section.file.isOpen()) {
-    status = receiver.give(native(section.file), readOnly ? FILE_GENERIC_READ : 0, &ticket.file);
+  if (status.ok() && section->file.isOpen()) {
+    status = receiver.give(native(section->file), readOnly ? FILE_GENERIC_READ : 0, &ticket.file);
   }
   File memory;
   std::memcpy(ticket.secret, secret.data(), std::min(secret.size(), kSecretLength));

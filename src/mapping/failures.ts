@@ -26,7 +26,7 @@ const REFUSALS: Readonly<Record<Refusal, readonly [code: MappingErrorCode, messa
   notHanded: [
     "NOT_HANDED",
     "the mapping of this token is not to be had: it was received already, its time is up, its sender has ended, or it is " +
-      "meant for another process. Ask the sender for a new token",
+      "meant for another process, as is what this one has readied for its children. Ask the sender for a new token",
   ],
 };
 
@@ -42,7 +42,10 @@ const SYSTEM_CODES: Readonly<Record<string, readonly [code: MappingErrorCode, ad
   ELOOP: ["NOT_FOUND", "too many symbolic links"],
   EACCES: ["NO_PERMISSION", "ask for less access, or have the permissions changed"],
   EPERM: ["NO_PERMISSION", "ask for less access, or have the permissions changed"],
-  EROFS: ["NO_PERMISSION", "the file system is read-only: map with protection readonly"],
+  EROFS: [
+    "NO_PERMISSION",
+    "the file system is read-only: a file there can be mapped with protection readonly, and no name be made",
+  ],
   ETXTBSY: ["NO_PERMISSION", "the file is a program that runs"],
   EBUSY: ["NO_PERMISSION", "another process keeps the file to itself: try again when it is done"],
   ENOSPC: ["DISK_FULL", "free some space"],
@@ -58,6 +61,12 @@ const SYSTEM_CODES: Readonly<Record<string, readonly [code: MappingErrorCode, ad
   ETIMEDOUT: ["IO", "another process stopped in the middle of its work: end or continue it"],
 };
 
+/** The error for an outcome with a meaning of its own. `path` is what it is about, if that is no parameter of the call. */
+export function refusal(outcome: Refusal, path?: string, cause?: Error): MappingError {
+  const [code, message] = REFUSALS[outcome];
+  return new MappingError(code, path === undefined ? message : `${message} (${path})`, cause);
+}
+
 function refusalOf(error: Error): Refusal | undefined {
   const refusal = "refusal" in error ? error.refusal : undefined;
   return typeof refusal === "string" && refusal in REFUSALS ? (refusal as Refusal) : undefined;
@@ -66,11 +75,9 @@ function refusalOf(error: Error): Refusal | undefined {
 /** The `MappingError` for what the addon has thrown; anything else as it is. */
 export function mappingError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const refusal = refusalOf(error);
-  if (refusal !== undefined) {
-    const [code, message] = REFUSALS[refusal];
-    const where = "path" in error && typeof error.path === "string" ? ` (${error.path})` : "";
-    return new MappingError(code, message + where, error);
+  const outcome = refusalOf(error);
+  if (outcome !== undefined) {
+    return refusal(outcome, "path" in error && typeof error.path === "string" ? error.path : undefined, error);
   }
   if (error instanceof SystemError) {
     const [code, advice] = SYSTEM_CODES[error.code] ?? ["IO", "the system or the device has failed"];

@@ -27,6 +27,8 @@ export interface HandOptions {
 const TIMEOUT_DEFAULT = 30_000;
 const TIMEOUT_MAX = 2 ** 31 - 1;
 const PID_MAX = 2 ** 32 - 1;
+/** No system gives greater ones, and what asks for a process would take only the lower half of the bits. */
+const PID_GIVEN_MAX = 2 ** 31 - 1;
 /** Descriptors 0 to 2 of a child are its standard streams. */
 const STREAM_COUNT = 3;
 
@@ -34,7 +36,7 @@ const STREAM_COUNT = 3;
 export class Inheritance {
   /** For the options of `spawn` or `fork`. */
   readonly stdio: StdioEntry[];
-  /** For the child, as an argument or in its environment: `receiveMapping(token)`. Good for one child. */
+  /** For the child, as an argument or in its environment: `receiveMapping(token)`. Good for each child, once. */
   readonly token: string;
   readonly #handle: object;
 
@@ -45,7 +47,10 @@ export class Inheritance {
     this.#handle = handle;
   }
 
-  /** To be called when the child has been spawned. Twice is fine. */
+  /**
+   * To be called when the child has been spawned; for a mapping with a name, when the child has received it, if nobody else is a
+   * user of the name. Twice is fine.
+   */
   close(): void {
     native((addon) => addon.closeHandle(this.#handle));
   }
@@ -77,22 +82,26 @@ export function inherit(section: NativeSection, from: NativeTraits, options: Inh
   if (typeof given !== "string" && !Array.isArray(given)) throw optionError("stdio must be a word or a list");
   const stdio: StdioEntry[] = typeof given === "string" ? Array(STREAM_COUNT).fill(given) : [...given];
   const { number, identity, handle } = native(() => section.inherit(readOnly));
+  const maker = native((addon) => addon.processMark);
   if (process.platform === "win32") {
-    return new Inheritance(stdio, encodeToken({ kind: "inherited", number, identity }, traits), handle);
+    return new Inheritance(stdio, encodeToken({ kind: "inherited", number, identity, maker }, traits), handle);
   }
   while (stdio.length < STREAM_COUNT) stdio.push("pipe");
-  const token = encodeToken({ kind: "inherited", number: stdio.length, identity }, traits);
+  const token = encodeToken({ kind: "inherited", number: stdio.length, identity, maker }, traits);
   return new Inheritance([...stdio, number], token, handle);
 }
 
 /** The system would not say so itself: POSIX waits for a receiver, Windows calls the number invalid. */
 function checkRuns(pid: number): void {
   try {
-    process.kill(pid, 0);
+    if (pid <= PID_GIVEN_MAX) {
+      process.kill(pid, 0);
+      return;
+    }
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) return;
-    throw new MappingError("NOT_FOUND", `no process has the number ${pid}: hand the mapping to one that runs`);
   }
+  throw new MappingError("NOT_FOUND", `no process has the number ${pid}: hand the mapping to one that runs`);
 }
 
 export function prepareHanding(section: NativeSection, from: NativeTraits, pid: number, options: HandOptions): string {

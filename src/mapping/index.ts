@@ -3,7 +3,7 @@
  * Linux, macOS and Windows; docs/mapping.md is the guide.
  */
 import { MappingError } from "../errors.ts";
-import { native } from "./failures.ts";
+import { native, refusal } from "./failures.ts";
 import { Mapping } from "./mapping.ts";
 import {
   type CreateOptions,
@@ -18,7 +18,7 @@ import { decodeToken } from "./token.ts";
 
 export type { MappingErrorCode } from "../errors.ts";
 export type { HandOptions, Inheritance, InheritOptions, Stdio, StdioEntry } from "./handing.ts";
-export type { ViewsOptions } from "./mapping.ts";
+export type { Mapping, ViewsOptions } from "./mapping.ts";
 export type {
   Backing,
   ByteCount,
@@ -30,9 +30,8 @@ export type {
   ViewOptions,
 } from "./options.ts";
 export { VIEW_SIZE_MAX } from "./options.ts";
-export type { Advice, FlushOptions, Residency, ViewBase, ViewRange } from "./view.ts";
-export { View } from "./view.ts";
-export { Mapping, MappingError };
+export type { Advice, FlushOptions, Residency, View, ViewBase, ViewRange } from "./view.ts";
+export { MappingError };
 
 /** What the system measures memory in, in bytes. */
 export interface SystemInfo {
@@ -91,11 +90,13 @@ export function openMapping(name: string, options: OpenOptions = {}): Mapping {
 }
 
 /**
- * The mapping that another process has handed to this one, by `inherit` or `handTo`. A token is good once.
+ * The mapping that another process has handed to this one, by `inherit` or `handTo`. A token is good once in a process.
  * @throws MappingError OPTION, ADDON, NOT_HANDED
  */
 export function receiveMapping(token: string): Mapping {
   const { way, traits } = decodeToken(token);
+  // On Windows its number leads to the very handle that the children are to inherit, which has its owner.
+  if (way.kind === "inherited" && way.maker === native((addon) => addon.processMark)) throw refusal("notHanded");
   const section = native((addon) =>
     way.kind === "inherited"
       ? addon.receiveInherited(way.number, way.identity, ...traits)

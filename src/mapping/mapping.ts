@@ -128,13 +128,17 @@ export class Mapping {
    * Walks a range of any length: yields one view after the other, each closed when the next is asked for. What is to outlive
    * its turn must be copied.
    */
-  *views(options: ViewsOptions = {}): Generator<View, void, undefined> {
+  views(options: ViewsOptions = {}): Generator<View, void, undefined> {
     this.check();
     checkObject(options, "views");
     const access = this.#access(options.access);
     const [from, length] = this.#range(options.offset, options.length);
     const pieceSize = byteCount(options.pieceSize ?? PIECE_SIZE_DEFAULT, "pieceSize");
     if (pieceSize === 0n || pieceSize > VIEW_SIZE_MAX) throw optionError("pieceSize must be 1 to 1 GiB");
+    return this.#walk(from, length, pieceSize, access);
+  }
+
+  *#walk(from: bigint, length: bigint, pieceSize: bigint, access: ViewAccess): Generator<View, void, undefined> {
     for (let done = 0n; done < length; done += pieceSize) {
       const rest = length - done;
       const view = this.view({ offset: from + done, length: rest < pieceSize ? rest : pieceSize, access });

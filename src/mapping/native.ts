@@ -45,7 +45,10 @@ export interface NativeSection {
   takeFaults(): number;
   /** `at` and `wanted` are multiples of the granularity; the ArrayBuffer of the view begins `skip` bytes after its base. */
   map(at: bigint, length: number, skip: number, access: number, wanted: bigint): NativeSectionView;
-  /** A descriptor or handle for a child; closed by `closeHandle`, or when `handle` is collected. */
+  /**
+   * A descriptor or handle for a child; closed by `closeHandle`, or when `handle` is collected. Until then the section's name has
+   * this user.
+   */
   inherit(readOnly: boolean): { readonly number: number; readonly identity: string; readonly handle: object };
   hand(readOnly: boolean, pid: number, limitMs: number): string;
   close(): void;
@@ -99,4 +102,6 @@ export interface SectionFunctions {
   receiveInherited(number: number, identity: string, ...traits: TraitArguments): NativeSection;
   receiveHanded(address: string, limitMs: number, ...traits: TraitArguments): NativeSection;
   closeHandle(handle: object): void;
+  /** Random; the same in every thread of this process, and in no other process. */
+  readonly processMark: string;
 }

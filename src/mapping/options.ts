@@ -31,7 +31,10 @@ export interface CreateOptions {
   readonly name?: string;
   /** Windows: whether the name is known in the session or on the whole machine. Default: "session". Elsewhere always the machine. */
   readonly scope?: "session" | "machine";
-  /** Permission bits of a new file and of the name; the process's umask is taken off. Default: 0o600, for this user only. */
+  /**
+   * Permission bits of a new file and of the name; the process's umask is taken off. Default: 0o600, for this user only. The name's
+   * owner may always read and write it.
+   */
   readonly mode?: number;
 }
 
@@ -57,6 +60,7 @@ export interface ViewOptions {
 export const VIEW_SIZE_MAX = 1024 * 1024 * 1024;
 const NAME_SIZE_MAX = 200;
 export const SIZE_MAX = 2n ** 63n - 1n;
+const RECORD_SIZE_MAX = 2n ** 20n;
 const DEFAULT_MODE = 0o600;
 const MODE_MAX = 0o7777;
 
@@ -102,6 +106,8 @@ export function choice(words: readonly string[], value: unknown, name: string): 
 
 export function checkName(name: unknown): string {
   if (typeof name !== "string") throw optionError("name must be a string");
+  // No UTF-8 says half of a pair: another name would be made of it.
+  if (/\p{Surrogate}/u.test(name)) throw optionError("name must be well-formed");
   const size = new TextEncoder().encode(name).length;
   if (size === 0 || size > NAME_SIZE_MAX) throw optionError(`name must have 1 to ${NAME_SIZE_MAX} bytes, not ${size}`);
   if (/[/\\\0]/.test(name)) throw optionError("name must have no slash, no backslash and no NUL");
@@ -147,6 +153,7 @@ export function checkCreateOptions(options: CreateOptions, memoryPageSize: numbe
   if (typeof temporary !== "boolean" && typeof temporary !== "string") {
     throw optionError("temporary must be true or a folder");
   }
+  if (temporary === "") throw optionError("temporary must not be empty");
   const isTemporary = temporary !== false;
   if (path !== undefined && isTemporary) throw optionError("path and temporary exclude each other");
   if (isTemporary && options.name !== undefined)
@@ -160,7 +167,9 @@ export function checkCreateOptions(options: CreateOptions, memoryPageSize: numbe
   const pageSize = BigInt(memoryPageSize);
   if (backing === "memory") size = ((size + pageSize - 1n) / pageSize) * pageSize;
   // The record of a name lies before its memory, in one file.
-  if (backing === "memory" && size > SIZE_MAX - 1024n * 1024n) throw optionError("size must be less than 2^63");
+  if (backing === "memory" && size > SIZE_MAX - RECORD_SIZE_MAX) {
+    throw optionError("size of memory must be less than 2^63 - 2^20");
+  }
   return {
     backing: BACKINGS.indexOf(backing),
     path: path !== undefined ? resolve(path) : isTemporary ? resolve(temporary === true ? tmpdir() : temporary) : "",

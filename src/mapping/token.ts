@@ -7,9 +7,9 @@ import { MappingError } from "../errors.ts";
 import { BACKINGS, type NativeTraits, PROTECTIONS, type TraitArguments } from "./native.ts";
 import { checkName, SIZE_MAX } from "./options.ts";
 
-/** How the mapping comes: under a number the process was born with, or from an address. */
+/** How the mapping comes: under a number the process was born with (`maker` marks the one it was born of), or from an address. */
 export type Way =
-  | { readonly kind: "inherited"; readonly number: number; readonly identity: string }
+  | { readonly kind: "inherited"; readonly number: number; readonly identity: string; readonly maker: string }
   | { readonly kind: "handed"; readonly address: string };
 
 const PREFIX = "foliodb-mapping-1.";
@@ -50,7 +50,7 @@ function wide(value: unknown): bigint {
 
 /** @throws MappingError OPTION: it is none */
 export function decodeToken(token: string): { readonly way: Way; readonly traits: TraitArguments } {
-  const { kind, number, identity, address, path, name, machineWide, ...content } = decode(token);
+  const { kind, number, identity, maker, address, path, name, machineWide, ...content } = decode(token);
   const { backing, protection } = content;
   if (!isIndexOf(BACKINGS, backing) || !isIndexOf(PROTECTIONS, protection)) refuse();
   if (!isText(path) || !isText(name) || typeof machineWide !== "boolean") refuse();
@@ -59,8 +59,8 @@ export function decodeToken(token: string): { readonly way: Way; readonly traits
   const start = wide(content["start"]);
   if (size === 0n || start + size > SIZE_MAX) refuse();
   const traits: TraitArguments = [backing, size, protection, path, name, machineWide, start];
-  if (kind === "inherited" && isUpTo(number, NUMBER_MAX) && isText(identity)) {
-    return { way: { kind, number, identity }, traits };
+  if (kind === "inherited" && isUpTo(number, NUMBER_MAX) && isText(identity) && isText(maker)) {
+    return { way: { kind, number, identity, maker }, traits };
   }
   if (kind === "handed" && isText(address) && ADDRESS.test(address)) return { way: { kind, address }, traits };
   return refuse();

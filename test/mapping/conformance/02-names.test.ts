@@ -320,10 +320,14 @@ test.runIf(isLinux)("a name is private to the user unless a mode says otherwise"
   process.umask(before);
   expect(statSync(`/dev/shm/foliodb.${shared}`).mode & 0o777).toBe(0o664 & ~mask);
   group.close();
+  // Its owner has to read and write it, if it is not root.
+  const readable = createMapping({ name: shared, size: 1, mode: 0o444 });
+  expect(statSync(`/dev/shm/foliodb.${shared}`).mode & 0o777).toBe(0o644);
+  readable.close();
 });
 
 test("names are 1 to 200 bytes without slashes, backslashes and NUL", () => {
-  for (const name of ["", "a/b", "a\\b", "a\0b", "x".repeat(201), "\u00e4".repeat(101)]) {
+  for (const name of ["", "a/b", "a\\b", "a\0b", "x".repeat(201), "\u00e4".repeat(101), "a\ud800", "\udc00"]) {
     expect(codeOf(() => createMapping({ name, size: 1 }))).toBe("OPTION");
     expect(codeOf(() => openMapping(name))).toBe("OPTION");
   }

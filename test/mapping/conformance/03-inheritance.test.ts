@@ -1,7 +1,12 @@
 /** Point 3: handing a mapping without a name to a child and to a process that runs. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type StdioOptions, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { access } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { createMapping, type Mapping, MappingError, openMapping, receiveMapping } from "foliodb/mapping";
 import { afterEach, expect, test, vi } from "vitest";
@@ -260,7 +265,7 @@ const lie = fc.oneof(
   fc.bigInt({ min: 0n, max: 2n ** 64n }).map(String),
   fc.constantFrom(..."0 1 4096 8192 65536 9223372036854775807 9223372036854710272 9999999999999999999".split(" ")),
 );
-const FIELDS = ["kind", "number", "identity", "address", "backing", "size", "protection", "path", "name"];
+const FIELDS = ["kind", "number", "identity", "maker", "address", "backing", "size", "protection", "path", "name"];
 const lies = fc.dictionary(fc.constantFrom(...FIELDS, "machineWide", "start"), lie, { minKeys: 1, maxKeys: 3 });
 
 test("whatever a token is made to say, it is a mapping whose views can be asked for, or an error with a code", async () => {
@@ -269,7 +274,8 @@ test("whatever a token is made to say, it is a mapping whose views can be asked 
     fc.asyncProperty(lies, fc.boolean(), async (changes, isInherited) => {
       const token = isInherited ? inheritedToken(mapping) : await mapping.handTo(process.pid, { timeout: 500 });
       try {
-        using received = receiveMapping(altered(token, changes));
+        // As if another process had made it.
+        using received = receiveMapping(altered(token, { maker: "", ...changes }));
         using view = received.view({ length: 1 });
         expect(view.bytes[0]).toBeTypeOf("number");
       } catch (error) {
@@ -287,12 +293,135 @@ test("what is no token, or no process, is refused", async () => {
   const mapping = memory();
   for (const pid of [0, -1, 1.5, Number.NaN]) expect(await codeOfAsync(mapping.handTo(pid))).toBe("OPTION");
   expect(await codeOfAsync(mapping.handTo(process.pid, { timeout: -1 }))).toBe("OPTION");
-  // No system numbers a process like this.
-  expect(await codeOfAsync(mapping.handTo(2 ** 31 - 1))).toBe("NOT_FOUND");
-  const inheritance = mapping.inherit();
-  // Nobody was born with this number, or it is another file's.
-  expect(codeOf(() => receiveMapping(inheritance.token.replace(/.$/, "")))).toBeDefined();
+  // No system numbers a process like these.
+  for (const pid of [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 5, 2 ** 32 - 1]) {
+    expect(await codeOfAsync(mapping.handTo(pid))).toBe("NOT_FOUND");
+  }
+  expect(await codeOfAsync(mapping.handTo(2 ** 32))).toBe("OPTION");
+  using inheritance = mapping.inherit();
+  // Its end is missing.
+  expect(codeOf(() => receiveMapping(inheritance.token.replace(/.$/, "")))).toBe("OPTION");
+});
+
+test("what a process has readied for its children it can't take itself, and they have it all the same", async () => {
+  const mapping = memory();
+  using inheritance = mapping.inherit({ stdio: STDIO });
+  expect(codeOf(() => receiveMapping(inheritance.token))).toBe("NOT_HANDED");
+  // Nor can another thread of it.
+  const worker = new Worker(
+    `const { workerData, parentPort } = require("node:worker_threads");
+     import(workerData.module).then(({ receiveMapping }) => {
+       try { receiveMapping(workerData.token); } catch (error) { parentPort.postMessage(error.code); }
+     });`,
+    { eval: true, workerData: { token: inheritance.token, module: import.meta.resolve("foliodb/mapping") } },
+  );
+  expect(await once(worker, "message")).toEqual(["NOT_HANDED"]);
+  const child = await startOther([inheritance.token], inheritance.stdio);
+  expect(await child.ask("receive", { token: inheritance.token })).toMatchObject({ size: 8192 });
+});
+
+test("several children inherit one mapping by one token, each once", async () => {
+  const mapping = memory();
+  const view = mapping.view();
+  const inheritance = mapping.inherit({ stdio: STDIO });
+  const children = [];
+  for (let i = 0; i < 2; i++) children.push(await startOther([inheritance.token], inheritance.stdio));
   inheritance.close();
+  for (const [i, child] of children.entries()) {
+    await child.ask("receive", { token: inheritance.token });
+    await child.ask("view");
+    await child.ask("store", { at: i, bytes: [i + 1] });
+    expect(await codeOfAsync(child.ask("receive", { token: inheritance.token }))).toBe("NOT_HANDED");
+  }
+  expect([...view.bytes.subarray(0, 2)]).toEqual([1, 2]);
+  view.close();
+});
+
+test("on its way to another process a name's mapping keeps the name", async () => {
+  const other = await startOther();
+  const [handed, inherited] = [newName(), newName()];
+  const mapping = createMapping({ name: handed, size: 4096 });
+  const token = await mapping.handTo(other.pid);
+  mapping.close();
+  openMapping(handed).close();
+  expect(await other.ask("receive", { token })).toMatchObject({ name: handed });
+  expect(await other.ask("create", { as: "again", name: handed, size: 4096 })).toMatchObject({ existed: true });
+
+  const heir = createMapping({ name: inherited, size: 4096 });
+  const inheritance = heir.inherit({ stdio: STDIO });
+  heir.close();
+  const child = await startOther([inheritance.token], inheritance.stdio);
+  openMapping(inherited).close();
+  expect(await child.ask("receive", { token: inheritance.token })).toMatchObject({ name: inherited });
+  inheritance.close();
+  kept(openMapping(inherited));
+  await child.exit();
+
+  // What nobody takes gives the name up. On Windows it waits in the other process, without a limit.
+  if (isWindows) return;
+  const late = newName();
+  const forgotten = createMapping({ name: late, size: 4096 });
+  await forgotten.handTo(other.pid, { timeout: 50 });
+  forgotten.close();
+  await vi.waitFor(() => expect(codeOf(() => openMapping(late).close())).toBe("NAME_NOT_FOUND"));
+  const unused = createMapping({ name: late, size: 4096 });
+  const closed = unused.inherit();
+  unused.close();
+  openMapping(late).close();
+  closed.close();
+  expect(codeOf(() => openMapping(late))).toBe("NAME_NOT_FOUND");
+});
+
+test.runIf(isLinux)("a sender that is stopped keeps no receiver waiting for ever, however many wait", async () => {
+  const [sender, receiver] = await Promise.all([startOther(), startOther()]);
+  await sender.ask("create", { size: 4096 });
+  const token = await sender.ask<string>("handTo", { pid: receiver.pid });
+  process.kill(sender.pid, "SIGSTOP");
+  const { address } = JSON.parse(Buffer.from(token.slice(PREFIX.length), "base64url").toString());
+  // As many as the system lets wait, and more.
+  const waiting = Array.from({ length: 20 }, () => connect(`\0${address.slice(33)}`).on("error", () => {}));
+  const refused = codeOfAsync(receiver.ask("receive", { token }));
+  expect(await Promise.race([refused, pause(15_000, "waits")])).toBe("NOT_HANDED");
+  for (const socket of waiting) socket.destroy();
+});
+
+/** Descriptors of this process that are memory of a mapping. */
+function memoryDescriptors(): string[] {
+  const paths = readdirSync("/proc/self/fd").map((number) => `/proc/self/fd/${number}`);
+  return paths.filter((path) => existsSync(path) && readlinkSync(path).startsWith("/memfd:foliodb"));
+}
+
+test.runIf(isLinux)(
+  "memory without a name can be made neither shorter nor longer by who has it, and is its user's",
+  () => {
+    const before = memoryDescriptors();
+    memory();
+    const [path] = memoryDescriptors().filter((one) => !before.includes(one));
+    expect(statSync(path)).toMatchObject({ size: 8192, mode: 0o100600 });
+    for (const size of [0, 8191, 8193]) {
+      expect(() => truncateSync(path, size)).toThrow(expect.objectContaining({ code: "EPERM" }));
+    }
+  },
+);
+
+test.runIf(isLinux)("what was narrowed to reading another user's process can't open for writing", (context) => {
+  if (process.getuid?.() !== 0) return context.skip("only root may start a process of another user");
+  const mapping = memory();
+  using inheritance = mapping.inherit({ access: "read", stdio: ["ignore", "pipe", "inherit"] });
+  const program = `
+    const { openSync } = require("node:fs");
+    for (const flags of ["r", "r+"]) {
+      try { openSync("/proc/self/fd/3", flags); console.log("opened"); } catch (error) { console.log(error.code); }
+    }`;
+  const stdio = inheritance.stdio as StdioOptions;
+  const other = spawnSync(process.execPath, ["-e", program], {
+    uid: 65534,
+    gid: 65534,
+    cwd: "/",
+    stdio,
+    encoding: "utf8",
+  });
+  expect(other.stdout).toBe("EACCES\nEACCES\n");
 });
 
 test.runIf(!isWindows)("a token whose descriptor is another file's is refused, and that file stays open", async () => {
@@ -300,7 +429,7 @@ test.runIf(!isWindows)("a token whose descriptor is another file's is refused, a
   const inheritance = mapping.inherit();
   // In this process the number is something else, or nothing.
   const number = inheritance.stdio.length - 1;
-  expect(codeOf(() => receiveMapping(inheritance.token))).toBe("NOT_HANDED");
+  expect(codeOf(() => receiveMapping(altered(inheritance.token, { maker: "another" })))).toBe("NOT_HANDED");
   if (isLinux) expect(readFileSync(`/proc/self/fdinfo/${number}`, "utf8")).toMatch(/^pos:/);
   inheritance.close();
 });

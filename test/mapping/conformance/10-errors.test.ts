@@ -53,6 +53,12 @@ test("errors of the caller's name what was wrong, and have no number", () => {
     ],
     ["OPTION", /token/, () => receiveMapping("nonsense")],
     ["OPTION", /options/, () => createMapping(undefined as never)],
+    ["OPTION", /temporary/, () => createMapping({ temporary: "", size: 1 })],
+    ["OPTION", /well-formed/, () => createMapping({ name: "a\ud800", size: 1 })],
+    ["OPTION", /2\^63 - 2\^20/, () => createMapping({ size: 2n ** 63n - 1n })],
+    // At the call, not when the first view is asked for.
+    ["OPTION", /access/, () => mapping.views({ access: "nonsense" as "read" })],
+    ["OPTION", /pieceSize/, () => mapping.views({ pieceSize: 0 })],
   ];
   for (const [code, message, call] of cases) {
     const error = errorOf(call);
@@ -73,7 +79,7 @@ test("an argument that is no object, or a range of another kind of number, is an
     (wrong) => createMapping(wrong),
     (wrong) => openMapping("x", wrong),
     (wrong) => mapping.view(wrong),
-    (wrong) => mapping.views(wrong).next(),
+    (wrong) => mapping.views(wrong),
     (wrong) => mapping.inherit(wrong),
     (wrong) => view.flush(wrong),
     (wrong) => view.flush({}, wrong),
