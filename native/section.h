@@ -130,12 +130,21 @@ size_t allocationGranularity();
 Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAccess access, void* wanted, void** base);
 /** What mapSection mapped, whole. */
 Status unmapSection(void* base, size_t length);
+/** What has become of a view's addresses. */
+enum class Retired {
+  /** Memory of nobody's lies there, until `unmapSection`: a thread that stores there still harms nothing. */
+  takesStores,
+  /** They stay taken until `unmapSection`, and every access faults: for the guard. */
+  faults,
+  /** They are free. */
+  unmapped,
+};
 /**
- * Takes the section from under a view. POSIX: memory of nobody's comes in its place, without a moment between, so that a thread
- * that stores there still harms nothing; the addresses stay taken until `unmapSection`, and `kept` is set. Windows has no way
- * to do that and unmaps the view. If it fails, nothing has changed.
+ * Takes the section from under a view, without a moment between. On Windows there is no way to do that and keep the addresses; on
+ * Linux that promises no more memory than it has (vm.overcommit_memory 2) memory for stores would be charged for in full, and
+ * there is none. If it fails, nothing has changed.
  */
-Status retireSection(void* base, size_t length, bool* kept);
+Status retireSection(void* base, size_t length, Retired* retired);
 /** How many mappings this process has, and how many it may have. isUnsupported() where there is no such limit, or nobody tells. */
 Status countMappings(uint64_t* count, uint64_t* countMax);
 

@@ -81,12 +81,12 @@ Status discard(const ViewRange& range) {
 }
 
 #if defined(__linux__)
-/** 0: nobody tells. */
-uint64_t readMappingCountMax() {
+/** A number of the kernel's. 0: nobody tells. */
+uint64_t readSetting(const char* path) {
   File file;
   char text[32] = {};
   size_t got = 0;
-  if (!openFile("/proc/sys/vm/max_map_count", Access::read, true, &file).ok()) return 0;
+  if (!openFile(path, Access::read, true, &file).ok()) return 0;
   if (!readAt(file, 0, text, sizeof text - 1, &got).ok()) return 0;
   return std::strtoull(text, nullptr, 10);
 }
@@ -106,6 +106,16 @@ Status countLines(const char* path, uint64_t* count) {
   }
 }
 #endif
+
+/** Whether the system counts memory that may be stored into as used before it is. */
+bool chargesPromises() {
+#if defined(__linux__)
+  constexpr uint64_t kNever = 2;
+  return readSetting("/proc/sys/vm/overcommit_memory") == kNever;
+#else
+  return false;
+#endif
+}
 
 }  // namespace
 
@@ -136,20 +146,21 @@ Outcome mapSection(const Section& section, uint64_t at, size_t length, ViewAcces
 
 Status unmapSection(void* base, size_t length) { return check(::munmap(base, length), "munmap"); }
 
-Status retireSection(void* base, size_t length, bool* kept) {
+Status retireSection(void* base, size_t length, Retired* retired) {
 #if defined(MAP_NORESERVE)
   const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON | MAP_NORESERVE;
 #else
   const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANON;
 #endif
-  // For reading and writing: what is stored there takes memory until it is unmapped, and never faults.
-  *kept = ::mmap(base, length, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
-  return *kept ? Status{} : fail("mmap");
+  static const bool isCharged = chargesPromises();
+  *retired = isCharged ? Retired::faults : Retired::takesStores;
+  const int protection = isCharged ? PROT_NONE : PROT_READ | PROT_WRITE;
+  return ::mmap(base, length, protection, flags, -1, 0) == MAP_FAILED ? fail("mmap") : Status{};
 }
 
 Status countMappings(uint64_t* count, uint64_t* countMax) {
 #if defined(__linux__)
-  static const uint64_t most = readMappingCountMax();
+  static const uint64_t most = readSetting("/proc/sys/vm/max_map_count");
   *countMax = most;
   return most == 0 ? Status{EOPNOTSUPP, "open"} : countLines("/proc/self/maps", count);
 #else

@@ -56,14 +56,19 @@ Outcome SectionView::map(std::shared_ptr<const platform::Section> section, uint6
 }
 
 void SectionView::retire() {
-  bool kept = false;
+  platform::Retired retired = platform::Retired::takesStores;
   // Where there is no memory for that, the section stays: what is stored late reaches it, as before, and nothing else.
-  if (!platform::retireSection(range_.base, range_.length, &kept).ok()) return;
+  if (!platform::retireSection(range_.base, range_.length, &retired).ok()) return;
   mappingChanges.fetch_add(1);
-  // Only now: a thread that still stores there must not end the process.
-  if (guardSlot_ >= 0) guard::remove(guardSlot_);
+  const int before = guardSlot_;
   guardSlot_ = -1;
-  if (!kept) range_.base = nullptr;
+  // The mapping is not told of what faults from now on.
+  if (retired == platform::Retired::faults && !guard::add(range_.base, range_.length, &faults_.view, &guardSlot_).ok()) {
+    guardSlot_ = -1;
+  }
+  // Only now: a thread that still stores there must not end the process.
+  if (before >= 0) guard::remove(before);
+  if (retired == platform::Retired::unmapped) range_.base = nullptr;
   section_.reset();
 }
 

@@ -80,8 +80,8 @@ Status unmapSection(void* base, size_t length) {
 }
 
 // Windows has no way to put a reservation in the place of a view: between the two something else may come there.
-Status retireSection(void* base, size_t length, bool* kept) {
-  *kept = false;
+Status retireSection(void* base, size_t length, Retired* retired) {
+  *retired = Retired::unmapped;
   return unmapSection(base, length);
 }
 

@@ -4,6 +4,7 @@
  *   no-allocate  no fallocate                             no-unnamed    no O_TMPFILE
  *   no-link      no hard links                            no-populate   no MADV_POPULATE_WRITE
  *   no-count     no cachestat                          wait-link    linkat says so, and waits for a line
+ *   no-promises  vm.overcommit_memory is 2
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,6 +43,10 @@ int fallocate(int fd, int mode, off_t at, off_t length) { return allocate("fallo
 int fallocate64(int fd, int mode, off_t at, off_t length) { return allocate("fallocate64", fd, mode, at, length); }
 
 static int opened(const char *symbol, const char *path, int flags, int mode) {
+  if (strcmp(path, "/proc/sys/vm/overcommit_memory") == 0 && setting("no-promises") != NULL) {
+    int made = memfd_create("setting", 0);
+    return write(made, "2\n", 2) == 2 ? made : -1;
+  }
   if ((flags & O_TMPFILE) == O_TMPFILE && setting("no-unnamed") != NULL) return refuse(EISDIR);
   return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, symbol))(path, flags, mode);
 }
