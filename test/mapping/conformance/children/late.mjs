@@ -3,15 +3,14 @@
  * what was stored, and of the mappings that were made meanwhile.
  */
 import { execFileSync } from "node:child_process";
-import { pbkdf2, randomFill } from "node:crypto";
-import { closeSync, constants, openSync, read, readFileSync, writeSync } from "node:fs";
+import { randomFill } from "node:crypto";
+import { constants, openSync, read, readFileSync, writeSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { promisify } from "node:util";
 import { createMapping } from "foliodb/mapping";
 
 const SIZE = 1 << 20;
+const READ_SIZE = 4096;
 const [scenario, path] = process.argv.slice(2);
-const deriveKey = promisify(pbkdf2);
 
 async function collect() {
   for (let i = 0; i < 10; i++) {
@@ -35,11 +34,6 @@ function whatIsAt(address) {
     if (from !== undefined && address >= BigInt(`0x${from}`) && address < BigInt(`0x${to}`)) return "taken";
   }
   return "free";
-}
-
-/** All of Node's threads have something to do for a while, so that what comes next begins later. */
-function busyPool() {
-  return Promise.all(Array.from({ length: 4 }, () => deriveKey("password", "salt", 400_000, 32, "sha512")));
 }
 
 /**
@@ -67,30 +61,39 @@ async function closeEarly(begin, mapping = createMapping({ size: SIZE })) {
 
 // These two are functions of their own, so that no closure that is returned has the bytes, too.
 function readOf(descriptor, bytes) {
-  return new Promise((resolve) => read(descriptor, bytes, 0, 4096, null, (error, n) => resolve(error ?? n)));
+  return new Promise((resolve) => read(descriptor, bytes, 0, bytes.length, null, (error, n) => resolve(error ?? n)));
 }
 function fillOf(bytes) {
   return new Promise((resolve) => randomFill(bytes, (error) => resolve(error ?? "filled")));
 }
 
-/** What ends a read that waits for somebody to write. */
-function endOf(descriptor, done) {
-  return async () => {
-    writeSync(descriptor, Buffer.alloc(4096, 88));
-    const stored = await done;
-    closeSync(descriptor);
-    return stored;
+function openPipe() {
+  const pipe = `${path}.pipe`;
+  execFileSync("mkfifo", [pipe]);
+  return openSync(pipe, constants.O_RDWR);
+}
+
+/** Begins a read that waits for somebody to write, and returns what does that. */
+function readLater(view) {
+  const descriptor = openPipe();
+  const done = readOf(descriptor, view.bytes.subarray(0, READ_SIZE));
+  return () => {
+    writeSync(descriptor, Buffer.alloc(READ_SIZE, 88));
+    return done;
   };
 }
 
-function readLater(view) {
-  const pipe = `${path}.pipe`;
-  execFileSync("mkfifo", [pipe]);
-  const descriptor = openSync(pipe, constants.O_RDWR);
-  return endOf(descriptor, readOf(descriptor, view.bytes));
+/** All of Node's threads wait for somebody to write, so that the filling does not begin before. */
+function fillLater(view) {
+  const descriptor = openPipe();
+  const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
+  for (let i = 0; i < threads; i++) readOf(descriptor, Buffer.alloc(1));
+  const done = fillOf(view.bytes);
+  return () => {
+    writeSync(descriptor, Buffer.alloc(threads));
+    return done;
+  };
 }
-
-const promised = (promise) => () => promise;
 
 const scenarios = {
   read: () => closeEarly((view) => ({ end: readLater(view) })),
@@ -102,12 +105,7 @@ const scenarios = {
       return { end, closed: view.flushAsync() };
     }, file);
   },
-  fill: async () => {
-    const busy = busyPool();
-    const seen = await closeEarly((view) => ({ end: promised(fillOf(view.bytes)) }));
-    await busy;
-    return seen;
-  },
+  fill: () => closeEarly((view) => ({ end: fillLater(view) })),
   "fill after 5,000 views": async () => {
     const mapping = createMapping({ size: 4096 });
     for (let i = 0; i < 5000; i++) mapping.view().close();
