@@ -37,7 +37,6 @@ export class WriteSession {
     try {
       const { base } = this.#transaction;
       this.#record = catalog.read(base, base.catalogRoot, base.catalogLevel);
-      this.#transaction.expect(this.#record.level + 1);
       this.#tree = writerOf(previous === undefined ? undefined : previous.#tree, this.#transaction, this.#record);
     } catch (error) {
       pager.abort();
@@ -157,6 +156,7 @@ export class WriteSession {
       }
       const record = encodeStoreRecord({ ...before, root, level, entryCount });
       const { base } = this.#transaction;
+      this.#transaction.entriesDone();
       const catalog = this.#tree;
       catalog.restore({ root: base.catalogRoot, level: base.catalogLevel, entryCount: base.catalogCount });
       const added = catalog.put(this.#catalog.key, record, 0, record.length, false);

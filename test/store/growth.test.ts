@@ -1,6 +1,7 @@
 /** Stores that outgrow the views their windows are mapped in, while they are read. */
 import { readFileSync, truncateSync } from "node:fs";
 import { expect, test } from "vitest";
+import { openStore } from "../../src/store/open.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { newStorePath, opened } from "../support/opened.ts";
 
@@ -71,4 +72,34 @@ test("a longer view of a window shows the same bytes, and the shorter one goes o
   file.close();
   expect(() => short.view.getUint8(0)).toThrow(TypeError);
   expect(() => long.view.getUint8(0)).toThrow(TypeError);
+});
+
+test("small commits write what all of them write in one piece, and neither move up in the file nor lengthen it", () => {
+  const storage = addonStorage();
+  const openFile = storage.openFile.bind(storage);
+  const commits: number[][] = [];
+  storage.openFile = (name, access) => {
+    const file = openFile(name, access);
+    const commitSync = file.commitSync.bind(file);
+    file.commitSync = (plan) => {
+      commits.push([...plan.runs.filter((_, index) => index % 2 === 0)].sort((a, b) => a - b));
+      return commitSync(plan);
+    };
+    return file;
+  };
+  const store = openStore<number, string>(storage, newStorePath(), { valueEncoding: "string" });
+  grow(store, 0, 20_000);
+  const before = store.stats();
+  commits.length = 0;
+  for (let i = 0; i < 1500; i++) store.putSync((i * 7919) % 20_000, VALUE + i);
+  const after = store.stats();
+  // A leaf and the branches between it and the root lie anywhere; the root, the catalog and the map lie in one piece.
+  const pieces = commits.map((pages) => pages.filter((page, index) => page !== pages[index - 1] + 1).length);
+  expect(after.depth).toBe(3);
+  expect(Math.max(...pieces.slice(10))).toBeLessThanOrEqual(3);
+  expect(after.pagesUsed).toBe(before.pagesUsed);
+  expect(after.pageHighest).toBeLessThan(before.pageHighest + 20);
+  expect(after.fileSize).toBe(before.fileSize);
+  expect(store.check().problems).toEqual([]);
+  store.closeSync();
 });

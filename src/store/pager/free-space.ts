@@ -28,6 +28,10 @@ import {
 const ALL_BUSY = 0xffffffff;
 /** Arrays of bits that are kept for later. */
 const SPARES_MAX = 16;
+/** Places where fleeting pages are looked for before others are taken. */
+const PLACES_MAX = 32;
+/** After so many transactions they are looked for from the beginning of the file again. */
+const HOME_AGE = 1024;
 
 /** The union of the live maps over one group, and what it was made from. */
 interface Union {
@@ -63,6 +67,8 @@ export class FreeSpace {
   readonly #spares: GroupBits[] = [];
   /** No page below it is free. */
   #cursor = 0;
+  /** From where on fleeting pages are looked for, transaction after transaction. */
+  #home = 0;
   /** No run of `count` or more free pages begins below `from`. */
   #runHint = { count: 0, from: 0 };
 
@@ -92,6 +98,7 @@ export class FreeSpace {
     this.#groups.clear();
     this.#cursor = 0;
     this.#runHint = { count: 0, from: 0 };
+    if (live[0].number % HOME_AGE === 0) this.#home = 0;
   }
 
   /** The handle is closed: lets go of what was kept between transactions. */
@@ -148,6 +155,36 @@ export class FreeSpace {
     this.setBusy(page, to - page, true);
     this.#cursor = to;
     return { page, count: to - page };
+  }
+
+  /**
+   * As `reserve`, for pages that every commit writes anew. They are to lie together, apart from those that last: a small
+   * commit is then written in few pieces, and the places where pages that last are freed one by one, here and there, are
+   * left to such pages. Found in the first few places, or behind all pages in use (`end`), but never beyond the file
+   * (`limit`); otherwise they are like others.
+   */
+  reserveTogether(count: number, end: number, limit: number): { page: number; count: number } {
+    return this.#findTogether(count, limit) ?? this.#findBehind(count, end, limit) ?? this.reserve(count);
+  }
+
+  #findBehind(count: number, end: number, limit: number): { page: number; count: number } | undefined {
+    this.#home = end;
+    return this.#findTogether(count, limit);
+  }
+
+  /** `count` free pages in one window from `#home` on, made busy. */
+  #findTogether(count: number, limit: number): { page: number; count: number } | undefined {
+    const inWindow = this.#pages.windowMask;
+    for (let from = this.#home, places = 0; places < PLACES_MAX && from < limit; places++) {
+      const page = this.#nextFree(from);
+      const busy = this.#nextBusy(page, Math.min(page + count, limit, (page | inWindow) + 1));
+      if (busy - page === count) {
+        this.setBusy(page, count, true);
+        return { page, count };
+      }
+      from = Math.max(busy, page + 1);
+    }
+    return undefined;
   }
 
   /** The lowest run of `count` free pages that does not cross the run boundary; makes it busy. @throws StoreError STORE_FULL */

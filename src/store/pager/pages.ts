@@ -92,8 +92,11 @@ export interface PageWriter extends PageBounds {
   readonly pages: Pages;
   /** The number every page written now carries. */
   readonly number: number;
-  /** A free page. @throws StoreError DISK_FULL, STORE_FULL, IO */
-  take(): number;
+  /**
+   * A free page. `fleeting`: every commit writes it anew, as it does the root.
+   * @throws StoreError DISK_FULL, STORE_FULL, IO
+   */
+  take(fleeting?: boolean): number;
   /** The first of `count` consecutive free pages that do not cross the run boundary. @throws as `take` */
   takeRun(count: number): number;
   /** Pages `page … page + count - 1` are no longer in use by the working tree. */

@@ -24,6 +24,16 @@ const EXTENT_UNIT = 64 * 1024;
  */
 const BATCH_MAX = 64;
 
+/** Pages of one kind that are made ready ahead of their use. */
+class Batch {
+  page = 0;
+  count = 0;
+  /** Pages taken from this batch and those before it. */
+  taken = 0;
+  /** Pages that will be taken if any is, and have not been made ready. */
+  expected = 0;
+}
+
 /** The trees' side of a snapshot: where the catalog is. */
 export interface CatalogRoot {
   readonly catalogRoot: number;
@@ -63,11 +73,9 @@ export class PageTransaction implements PageWriter {
   #ready: number[] = [];
   /** Pages of earlier parts given up in this one; free once this part is kept. */
   #deferred: { page: number; count: number }[] = [];
-  /** Pages made ready ahead of their use. */
-  #batch = { page: 0, count: 0 };
-  #takenCount = 0;
-  /** Pages that will be taken if any is: those of the ways down to a leaf of the trees that change. */
-  #expected: number;
+  readonly #lasting = new Batch();
+  readonly #fleeting = new Batch();
+  #onlyFleeting = false;
   /** No page above it is in use by the working map. */
   #highest: number;
   #actions: Action[] = [];
@@ -85,12 +93,14 @@ export class PageTransaction implements PageWriter {
     this.#pageCountOfPart = base.pageCount;
     this.#highest = base.pageHighest;
     this.#fileSize = file.size();
-    this.#expected = base.catalogLevel + 1 + base.mapLevel + 1;
+    // The root, the catalog's pages, the map's: of more than one leaf two at least, for where pages lie that last, and
+    // where those do that don't.
+    this.#fleeting.expected = 1 + base.catalogLevel + 1 + base.mapLevel + (base.mapLevel > 0 ? 2 : 1);
   }
 
-  /** At least so many pages more will be taken if any is. */
-  expect(count: number): void {
-    this.#expected += count;
+  /** The entries are written; what follows the next commit will write anew. */
+  entriesDone(): void {
+    this.#onlyFleeting = true;
   }
 
   get number(): number {
@@ -119,8 +129,10 @@ export class PageTransaction implements PageWriter {
   undoPart(): void {
     // Pages made ready ahead may lie where a run was taken and given up again: they are free before all that is undone,
     // and would be taken twice if they stayed in the batch.
-    this.#space.setBusy(this.#batch.page, this.#batch.count, false);
-    this.#batch = { page: 0, count: 0 };
+    for (const batch of [this.#lasting, this.#fleeting]) {
+      this.#space.setBusy(batch.page, batch.count, false);
+      batch.count = 0;
+    }
     for (let i = this.#actions.length - 1; i >= 0; i--) {
       const { taken, page, count, own } = this.#actions[i];
       this.#space.setWorking(page, count, !taken);
@@ -144,8 +156,8 @@ export class PageTransaction implements PageWriter {
 
   // Pages --------------------------------------------------------------------------------------------------------------
 
-  take(): number {
-    const page = this.#ready.pop() ?? this.#takeFromBatch();
+  take(fleeting = false): number {
+    const page = this.#ready.pop() ?? this.#takeFrom(fleeting || this.#onlyFleeting ? this.#fleeting : this.#lasting);
     this.#noteTaken(page, 1);
     return page;
   }
@@ -188,27 +200,30 @@ export class PageTransaction implements PageWriter {
     this.#space.setWorking(page, count, true);
     this.#written.set(page, count);
     this.#actions.push({ taken: true, page, count, own: true });
-    this.#takenCount += count;
     this.#pageCount = Math.max(this.#pageCount, page + count);
     this.#highest = Math.max(this.#highest, page + count - 1);
   }
 
-  #takeFromBatch(): number {
-    if (this.#batch.count === 0) {
-      const wanted = Math.max(this.#takenCount >> 2, this.#expected, 1);
-      const batch = this.#space.reserve(Math.min(wanted, BATCH_MAX));
+  #takeFrom(batch: Batch): number {
+    if (batch.count === 0) {
+      const wanted = Math.min(Math.max(batch.taken >> 2, batch.expected, 1), BATCH_MAX);
+      const { page, count } =
+        batch.expected > 0
+          ? this.#space.reserveTogether(wanted, this.#highest + 1, Math.floor(this.#fileSize / this.pages.pageSize))
+          : this.#space.reserve(wanted);
       try {
-        this.#makeReady(batch.page, batch.count);
+        this.#makeReady(page, count);
       } catch (error) {
-        this.#space.setBusy(batch.page, batch.count, false);
+        this.#space.setBusy(page, count, false);
         throw error;
       }
-      this.#batch = batch;
-      this.#expected = Math.max(0, this.#expected - batch.count);
+      batch.page = page;
+      batch.count = count;
+      batch.expected = Math.max(0, batch.expected - count);
     }
-    const { page, count } = this.#batch;
-    this.#batch = { page: page + 1, count: count - 1 };
-    return page;
+    batch.taken++;
+    batch.count--;
+    return batch.page++;
   }
 
   /** Grows the file if need be, maps, and populates: a full disk is an error here and not a fault later. */
@@ -280,7 +295,7 @@ export class PageTransaction implements PageWriter {
 
   /** A page for the map itself: it is busy, but no bit of the working map. */
   #takeForMap(): number {
-    const page = this.#ready.pop() ?? this.#takeFromBatch();
+    const page = this.#ready.pop() ?? this.#takeFrom(this.#fleeting);
     this.#written.set(page, 1);
     this.#pageCount = Math.max(this.#pageCount, page + 1);
     return page;

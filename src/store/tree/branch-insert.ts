@@ -69,7 +69,7 @@ export function insertSeparator(path: TreePath, level: number, child: number): v
 function growRoot(path: TreePath, child: number): void {
   assert(path.level + 1 < DEPTH_MAX, "depth within its limit");
   const left = path.root;
-  const root = path.writer.take();
+  const root = path.writer.take(true);
   const prefix = sharedWithFirst(path, left, path.separator);
   const level = path.level + 1;
   path.branches.begin(

@@ -125,7 +125,7 @@ export class TreePath {
   /** Copies a page of the path whose parent is owned. */
   #copy(level: number): void {
     const from = this.page[level];
-    const to = this.writer.take();
+    const to = this.writer.take(level === this.level);
     const source = this.windowOf(from);
     const target = this.windowOf(to);
     const at = this.atOf(to);
