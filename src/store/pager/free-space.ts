@@ -32,6 +32,8 @@ const SPARES_MAX = 16;
 const PLACES_MAX = 32;
 /** After so many transactions they are looked for from the beginning of the file again. */
 const HOME_AGE = 1024;
+/** So far below the end of all pages in use they are looked for, lest they move up in the file time after time. */
+const NEAR_END = 64;
 
 /** The union of the live maps over one group, and what it was made from. */
 interface Union {
@@ -160,26 +162,27 @@ export class FreeSpace {
   /**
    * As `reserve`, for pages that every commit writes anew. They are to lie together, apart from those that last: a small
    * commit is then written in few pieces, and the places where pages that last are freed one by one, here and there, are
-   * left to such pages. Found in the first few places, or behind all pages in use (`end`), but never beyond the file
-   * (`limit`); otherwise they are like others.
+   * left to such pages. Found where the last ones were, just below the end of all pages in use (`end`), or behind it, but never
+   * beyond the file (`limit`); otherwise they are like others.
    */
   reserveTogether(count: number, end: number, limit: number): { page: number; count: number } {
-    return this.#findTogether(count, limit) ?? this.#findBehind(count, end, limit) ?? this.reserve(count);
+    return (
+      this.#findTogether(count, this.#home, limit) ??
+      this.#findTogether(count, Math.max(0, end - NEAR_END), limit) ??
+      this.#findTogether(count, end, limit) ??
+      this.reserve(count)
+    );
   }
 
-  #findBehind(count: number, end: number, limit: number): { page: number; count: number } | undefined {
-    this.#home = end;
-    return this.#findTogether(count, limit);
-  }
-
-  /** `count` free pages in one window from `#home` on, made busy. */
-  #findTogether(count: number, limit: number): { page: number; count: number } | undefined {
+  /** `count` free pages in one window, in one of the first few places from `home` on, made busy. */
+  #findTogether(count: number, home: number, limit: number): { page: number; count: number } | undefined {
     const inWindow = this.#pages.windowMask;
-    for (let from = this.#home, places = 0; places < PLACES_MAX && from < limit; places++) {
+    for (let from = home, places = 0; places < PLACES_MAX && from < limit; places++) {
       const page = this.#nextFree(from);
       const busy = this.#nextBusy(page, Math.min(page + count, limit, (page | inWindow) + 1));
       if (busy - page === count) {
         this.setBusy(page, count, true);
+        this.#home = home;
         return { page, count };
       }
       from = Math.max(busy, page + 1);
