@@ -26,14 +26,14 @@ const FIRST_NUMBER = 1;
  */
 const WRITE_SIZE = 4096;
 
+/** Bytes of a file's name on the systems there are, and those that other names than its own need while files are made. */
+const NAME_SIZE_MAX = 255;
+const NAME_ROOM = 20;
+
 /** What the catalog calls a value encoding. */
 export function valueEncodingName(encoding: string | { readonly name: string }): string {
   return typeof encoding === "string" ? encoding : customEncodingName(encoding.name);
 }
-
-/** Bytes of a file's name on the systems there are, and those that other names than its own need while files are made. */
-const NAME_SIZE_MAX = 255;
-const NAME_ROOM = 20;
 
 /** Creates the file. False: there is one already. @throws StoreError OPTION, NOT_FOUND, NO_PERMISSION, DISK_FULL, IO */
 export function createStore<V>(storage: Storage, path: string, options: CheckedOptions<V>): boolean {

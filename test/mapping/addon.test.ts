@@ -5,7 +5,8 @@ import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { loadAddon } from "../../src/mapping/addon.ts";
 import { ON_WINDOWS } from "../support/system.ts";
-import { childPath, compileC, start, temporaryFolder } from "./processes.ts";
+import { temporaryFolder } from "../support/temp-folder.ts";
+import { childPath, compileC, start } from "./processes.ts";
 
 const addon = loadAddon();
 const folder = temporaryFolder();

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createMapping, type Mapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { compileC, start, temporaryFolder } from "./processes.ts";
+import { temporaryFolder } from "../support/temp-folder.ts";
+import { compileC, start } from "./processes.ts";
 
 const folder = temporaryFolder();
 

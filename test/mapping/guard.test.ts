@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ON_WINDOWS } from "../support/system.ts";
-import { compileC, start, temporaryFolder } from "./processes.ts";
+import { temporaryFolder } from "../support/temp-folder.ts";
+import { compileC, start } from "./processes.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

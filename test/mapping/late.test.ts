@@ -1,7 +1,8 @@
 /** What lies at the addresses of a closed view that a job of Node's has yet to store into; conformance/04-late-stores has the rest. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { compileC, start, temporaryFolder } from "./processes.ts";
+import { temporaryFolder } from "../support/temp-folder.ts";
+import { compileC, start } from "./processes.ts";
 
 const folder = temporaryFolder();
 

@@ -4,7 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadAddon, type NativeFile } from "../../src/mapping/addon.ts";
 import { ON_WINDOWS } from "../support/system.ts";
-import { start, temporaryFolder } from "./processes.ts";
+import { temporaryFolder } from "../support/temp-folder.ts";
+import { start } from "./processes.ts";
 
 const addon = loadAddon();
 const folder = temporaryFolder();

@@ -1,10 +1,8 @@
 /** Processes that the tests of this folder start, a folder for their files, and the C they are surrounded with. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach } from "vitest";
+import { afterEach } from "vitest";
 
 /** How a process ended, and what it printed. */
 export interface Ended {
@@ -66,14 +64,6 @@ export function start(name: string, parameters: readonly string[], environment: 
 afterEach(async () => {
   for (const child of running) child.kill("SIGKILL");
 });
-
-/** A folder of its own for the files of a test file, and removed after them. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "foliodb-test-"));
-  // Windows may keep a name for a moment after the process that had the file open has ended.
-  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
-  return folder;
-}
 
 /** Compiles children/`name` to a shared library. Whoever built the addon has a compiler. */
 export function compileC(name: string, folder: string): string {

@@ -19,8 +19,9 @@ import { COORDINATION_DURABLE, COORDINATION_NEWEST, COORDINATION_POISON } from "
 import { LOCK_FLUSH, LOCK_PRESENCE, LOCK_WRITER } from "../../src/store/format/locks.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import type { CommitPlan, CoordinationFile, StoreFile } from "../../src/store/pager/storage.ts";
-import { compileC, start, temporaryFolder } from "../mapping/processes.ts";
+import { compileC, start } from "../mapping/processes.ts";
 import { ON_WINDOWS } from "../support/system.ts";
+import { temporaryFolder } from "../support/temp-folder.ts";
 
 const storage = addonStorage();
 const folder = temporaryFolder();

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 
 /** Windows may keep a name for a moment after the process that had the file open has ended. */
 function remove(folder: string): void {
@@ -13,6 +13,13 @@ function remove(folder: string): void {
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "foliodb-test-"));
   onTestFinished(() => remove(folder));
+  return folder;
+}
+
+/** For a whole test file: the same, removed after its tests. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "foliodb-test-"));
+  afterAll(() => remove(folder));
   return folder;
 }
 

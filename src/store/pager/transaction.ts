@@ -73,8 +73,10 @@ export class PageTransaction implements PageWriter {
   #ready: number[] = [];
   /** Pages of earlier parts given up in this one; free once this part is kept. */
   #deferred: { page: number; count: number }[] = [];
+  /** Pages that stay as they are until an entry of theirs changes, and those that every commit writes anew. */
   readonly #lasting = new Batch();
   readonly #fleeting = new Batch();
+  /** Whatever is taken from now on is fleeting. */
   #onlyFleeting = false;
   /** No page above it is in use by the working map. */
   #highest: number;

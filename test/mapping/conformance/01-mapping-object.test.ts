@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { createMapping, systemInfo } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, isWindows, sparseFile, startOther, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, isWindows, sparseFile, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

@@ -15,17 +15,8 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { createMapping, openMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import {
-  codeOf,
-  codeOfAsync,
-  errorOf,
-  isLinux,
-  isWindows,
-  newName,
-  type Other,
-  startOther,
-  temporaryFolder,
-} from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, codeOfAsync, errorOf, isLinux, isWindows, newName, type Other, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 

@@ -10,17 +10,8 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { createMapping, type Mapping, MappingError, openMapping, receiveMapping } from "foliodb/mapping";
 import { afterEach, expect, test, vi } from "vitest";
-import {
-  codeOf,
-  codeOfAsync,
-  isLinux,
-  isWindows,
-  newName,
-  type Other,
-  STDIO,
-  startOther,
-  temporaryFolder,
-} from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, codeOfAsync, isLinux, isWindows, newName, type Other, STDIO, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 const mappings: Mapping[] = [];

@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { isLinux, isWindows, run, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { isLinux, isWindows, run } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

@@ -3,7 +3,8 @@ import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync }
 import { join } from "node:path";
 import { createMapping, type Protection, systemInfo, VIEW_SIZE_MAX, type View, type ViewAccess } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, isLinux, isWindows, run, sparseFile, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, isLinux, isWindows, run, sparseFile } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createMapping, systemInfo } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, codeOfAsync, isLinux, startOther, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, codeOfAsync, isLinux, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileS
 import { join } from "node:path";
 import { createMapping, type Mapping, type View } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { isLinux, startOther, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { isLinux, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

@@ -3,7 +3,8 @@ import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "nod
 import { join } from "node:path";
 import { createMapping, systemInfo } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { isWindows, startOther, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { isWindows, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 const { pageSize } = systemInfo();

@@ -3,7 +3,8 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createMapping, systemInfo, type View } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, isLinux, isWindows, startOther, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, isLinux, isWindows, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 const { pageSize, allocationGranularity } = systemInfo();

@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, isLinux, isWindows, run, sparseFile, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, isLinux, isWindows, run, sparseFile } from "./others.ts";
 
 const deriveKey = promisify(pbkdf2);
 const folder = temporaryFolder();

@@ -3,7 +3,8 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createMapping, openMapping, receiveMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { errorOf, isWindows, newName, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { errorOf, isWindows, newName } from "./others.ts";
 
 const folder = temporaryFolder();
 

@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFile
 import { join } from "node:path";
 import { createMapping, openMapping } from "foliodb/mapping";
 import { expect, test } from "vitest";
-import { codeOf, codeOfAsync, isWindows, newName, STDIO, startOther, temporaryFolder } from "./others.ts";
+import { temporaryFolder } from "../../support/temp-folder.ts";
+import { codeOf, codeOfAsync, isWindows, newName, STDIO, startOther } from "./others.ts";
 
 const folder = temporaryFolder();
 let fileCount = 0;

@@ -1,11 +1,9 @@
 /** Other processes for the tests of sharing, and a folder for their files. Every one is a real process, talked to by messages. */
 import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { closeSync, openSync, truncateSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { MappingError } from "foliodb/mapping";
-import { afterAll, afterEach, expect } from "vitest";
+import { afterEach, expect } from "vitest";
 
 export const isWindows = process.platform === "win32";
 export const isLinux = process.platform === "linux";
@@ -119,13 +117,6 @@ export async function run<Result>(name: string, parameters: readonly string[] = 
 afterEach(() => {
   for (const child of running) child.kill("SIGKILL");
 });
-
-/** A folder of its own for a test file, removed after its tests. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "foliodb-mapping-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
-  return folder;
-}
 
 /** A file of `size` bytes that takes no room. */
 export function sparseFile(path: string, size: number): string {

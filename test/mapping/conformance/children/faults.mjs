@@ -4,17 +4,10 @@ import { once } from "node:events";
 import { readFileSync, statSync, truncateSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { createMapping } from "foliodb/mapping";
+import { codeOf } from "./code-of.mjs";
 
 const [scenario, path] = process.argv.slice(2);
 
-function codeOf(call) {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    return error.code;
-  }
-}
 async function codeOfAsync(promise) {
   return promise.then(
     () => undefined,

@@ -3,18 +3,10 @@ import { once } from "node:events";
 import { closeSync, openSync, readSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { createMapping } from "foliodb/mapping";
+import { codeOf } from "./code-of.mjs";
 
 const [path] = process.argv.slice(2);
 const mapping = createMapping({ path });
-
-function codeOf(call) {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    return error.code;
-  }
-}
 
 /** What a view says after stores of `store`: whether they are there, and whether it was noticed. */
 function after(store) {
