@@ -79,7 +79,7 @@ export class TextScratch {
   written(length: number): Uint8Array {
     if (this.bytes !== this.#kept || length > VIEW_LENGTH_MAX) return this.bytes;
     let view = this.#views[length];
-    if (view === undefined || view.buffer !== this.#kept.buffer) {
+    if (view === undefined) {
       view = new Uint8Array(this.#kept.buffer, this.#kept.byteOffset, length);
       this.#views[length] = view;
     }
@@ -94,6 +94,7 @@ export class TextScratch {
   #keep(size: number): void {
     this.#kept = Buffer.allocUnsafeSlow(size);
     this.#view = viewOf(this.#kept);
+    this.#views.fill(undefined);
   }
 
   #makeRoom(text: string): void {

@@ -64,15 +64,17 @@ export function copyBytes(target: Uint8Array, to: number, source: Uint8Array, fr
 /** Up to here a loop over words beats `set`, which needs a view of the source. */
 const COPY_WORDS_MAX = 192;
 
-/** Copies bytes from window to window, which are different memories most of the time. Source and target do not overlap. */
+/** Copies bytes from window to window. Source and target do not overlap. */
 export function copyRange(target: Window, to: number, source: Window, from: number, length: number): void {
-  if (length > COPY_WORDS_MAX || target.bytes === source.bytes) {
+  if (length > COPY_WORDS_MAX) {
     copyBytes(target.bytes, to, source.bytes, from, length);
     return;
   }
-  const words = length & ~3;
-  for (let at = 0; at < words; at += 4) target.view.setUint32(to + at, source.view.getUint32(from + at, true), true);
-  for (let at = words; at < length; at++) target.bytes[to + at] = source.bytes[from + at];
+  const read = source.view;
+  const write = target.view;
+  let index = 0;
+  for (; index + 4 <= length; index += 4) write.setInt32(to + index, read.getInt32(from + index, true), true);
+  for (; index < length; index++) write.setUint8(to + index, read.getUint8(from + index));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Buffer } from "node:buffer";
 import { CorruptionError } from "../../errors.ts";
 import {
   LEAF_CELL_SUFFIX,
+  LEAF_CELL_VALUE_LENGTH,
   LEAF_META_SUFFIX_LENGTH,
   LEAF_META_SUFFIX_NOT_ASCII,
   LEAF_META_VALUE_NOT_ASCII,
@@ -15,11 +16,13 @@ import {
   leafCell,
   leafCellSize,
   leafEntrySize,
-  leafHead,
   leafMeta,
   leafSlotAt,
+  leafSlotOf,
   leafSuffixLength,
   leafValueLength,
+  VALUE_KIND_INLINE,
+  valueKind,
 } from "../format/leaf.ts";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { initPage, PAGE_TYPE_LEAF } from "../format/page.ts";
@@ -195,6 +198,47 @@ export class LeafBuilder {
 
   /** Appends copies of the entries `from … to - 1` of another leaf, whose keys share this page's prefix. */
   copy(source: Window, sourceAt: number, from: number, to: number): void {
+    if (prefixLength(source.view, sourceAt) === this.#prefix) this.#copyCells(source, sourceAt, from, to);
+    else this.#copyEntries(source, sourceAt, from, to);
+  }
+
+  /** Copies entries of a leaf with the same prefix: cells and heads stay as they are. Most of all copying is this. */
+  #copyCells(source: Window, sourceAt: number, from: number, to: number): void {
+    const view = source.view;
+    const target = this.#target.view;
+    const sourceHeap = heapStart(view, sourceAt);
+    const sourceEnd = this.#pageEnd - this.#prefix;
+    const end = leafSlotAt(sourceAt, to);
+    let heap = this.#heap;
+    let targetSlot = leafSlotAt(this.#at, this.#count);
+    let metas = 0;
+    for (let slotAt = leafSlotAt(sourceAt, from); slotAt < end; slotAt += LEAF_SLOT_SIZE) {
+      const word = view.getInt32(slotAt + LEAF_SLOT_CELL, true);
+      const cell = word & 0xffff;
+      const meta = word >>> 16;
+      const suffix = meta & LEAF_META_SUFFIX_LENGTH;
+      if (cell < sourceHeap || cell + LEAF_CELL_SUFFIX + suffix > sourceEnd || suffix > KEY_SIZE_MAX - this.#prefix) {
+        throw this.#entryDamage(view, sourceAt, leafSlotOf(sourceAt, slotAt));
+      }
+      const value = view.getUint16(sourceAt + cell + LEAF_CELL_VALUE_LENGTH, true);
+      if (cell + LEAF_CELL_SUFFIX + suffix + value > sourceEnd || valueKind(meta) !== VALUE_KIND_INLINE) {
+        checkCell(view, sourceAt, leafSlotOf(sourceAt, slotAt), this.#pageEnd);
+      }
+      heap -= leafCellSize(suffix, value);
+      if (this.#at + heap < targetSlot + LEAF_SLOT_SIZE) throw this.#tooMuch(leafCellSize(suffix, value));
+      copyRange(this.#target, this.#at + heap, source, sourceAt + cell, LEAF_CELL_SUFFIX + suffix + value);
+      target.setInt32(targetSlot, view.getInt32(slotAt, true), true);
+      target.setInt32(targetSlot + LEAF_SLOT_CELL, heap | (meta << 16), true);
+      targetSlot += LEAF_SLOT_SIZE;
+      metas |= meta;
+    }
+    this.#heap = heap;
+    this.#count += to - from;
+    this.#flags = flagsAfter(this.#flags, metas);
+  }
+
+  /** Copies entries of a leaf with another prefix. */
+  #copyEntries(source: Window, sourceAt: number, from: number, to: number): void {
     const view = source.view;
     const sourcePrefix = prefixLength(view, sourceAt);
     const added = Math.max(0, sourcePrefix - this.#prefix);
@@ -210,16 +254,14 @@ export class LeafBuilder {
       const suffixAt = cellAt + LEAF_CELL_SUFFIX;
       const bytes: Buffer = this.#target.bytes;
       this.#target.view.setUint16(cellAt, valueLength, true);
-      if (added > 0) copyBytes(bytes, suffixAt, source.bytes, sourceAt + this.#pageEnd - added, added);
+      if (added > 0) copyRange(this.#target, suffixAt, source, sourceAt + this.#pageEnd - added, added);
       const restAt = sourceAt + leafCell(view, sourceAt, slot) + LEAF_CELL_SUFFIX + dropped;
       copyRange(this.#target, suffixAt + added, source, restAt, oldLength - dropped + valueLength);
-      if (added === 0 && dropped === 0) {
-        this.#addSlot(leafHead(view, sourceAt, slot), cellAt, oldMeta);
-      } else {
-        const kept = oldMeta & ~(LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII);
-        const text = hasNonAscii(bytes, suffixAt, length) ? LEAF_META_SUFFIX_NOT_ASCII : 0;
-        this.#addSlot(headOf(this.#target.view, suffixAt, length), cellAt, kept | length | text);
-      }
+      const kept = oldMeta & ~(LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII);
+      // What is left of ASCII is ASCII.
+      const ascii = (added === 0 && (oldMeta & LEAF_META_SUFFIX_NOT_ASCII) === 0) || !hasNonAscii(bytes, suffixAt, length);
+      const text = ascii ? 0 : LEAF_META_SUFFIX_NOT_ASCII;
+      this.#addSlot(headOf(this.#target.view, suffixAt, length), cellAt, kept | length | text);
     }
   }
 
@@ -246,11 +288,19 @@ export class LeafBuilder {
   /** Byte offset of a new cell. The caller has counted, so only cells that overlap in a damaged page can fail here. */
   #allocate(size: number): number {
     const heap = this.#heap - size;
-    if (heap < TREE_SLOTS + (this.#count + 1) * LEAF_SLOT_SIZE) {
-      throw new CorruptionError(this.#page, "entries that fit a page", `${size} bytes too many`);
-    }
+    if (heap < TREE_SLOTS + (this.#count + 1) * LEAF_SLOT_SIZE) throw this.#tooMuch(size);
     this.#heap = heap;
     return this.#at + heap;
+  }
+
+  #tooMuch(size: number): CorruptionError {
+    return new CorruptionError(this.#page, "entries that fit a page", `${size} bytes too many`);
+  }
+
+  /** The error for an entry of a source, of which nothing but the cell's place and the key's length is wrong. */
+  #entryDamage(view: DataView, sourceAt: number, slot: number): CorruptionError {
+    checkCell(view, sourceAt, slot, this.#pageEnd);
+    return keyDamage(view, sourceAt, this.#prefix + leafSuffixLength(view, sourceAt, slot));
   }
 
   #addSlot(head: number, cellAt: number, meta: number): void {
