@@ -154,7 +154,7 @@ export class WriteSession {
         this.abort();
         return undefined;
       }
-      const record = encodeStoreRecord({ ...before, root, level, entryCount });
+      const record = encodeStoreRecord(root, level, entryCount, before);
       const { base } = this.#transaction;
       this.#transaction.entriesDone();
       const catalog = this.#tree;

@@ -41,10 +41,13 @@ const VALUE_ENCODINGS: readonly string[] = ["", "msgpack", "json", "string", "bi
 const VALUE_ENCODING_CUSTOM = 255;
 
 /** A named store as the catalog keeps it. Encodings are by name; one of the user's is "custom:" and its name. */
-export interface StoreRecord {
+export interface StoreRecord extends StoreEncodings {
   readonly root: number;
   readonly level: number;
   readonly entryCount: number;
+}
+
+export interface StoreEncodings {
   readonly keyEncoding: string;
   readonly valueEncoding: string;
 }
@@ -61,18 +64,23 @@ export function storeRecordKey(name: string): Uint8Array {
   return Buffer.concat([Uint8Array.of(CATALOG_KIND_STORE), Buffer.from(name)]);
 }
 
-export function encodeStoreRecord(record: StoreRecord): Uint8Array {
-  const custom = record.valueEncoding.startsWith(CUSTOM_PREFIX);
-  const name = Buffer.from(custom ? record.valueEncoding.slice(CUSTOM_PREFIX.length) : "");
+export function encodeStoreRecord(
+  root: number,
+  level: number,
+  entryCount: number,
+  { keyEncoding, valueEncoding }: StoreEncodings,
+): Uint8Array {
+  const custom = valueEncoding.startsWith(CUSTOM_PREFIX);
+  const name = Buffer.from(custom ? valueEncoding.slice(CUSTOM_PREFIX.length) : "");
   const bytes = new Uint8Array(CATALOG_VALUE_NAME + name.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(CATALOG_KIND, CATALOG_KIND_STORE);
-  view.setUint8(CATALOG_LEVEL, record.level);
-  view.setUint32(CATALOG_ROOT, record.root, true);
-  setUint53(view, CATALOG_ENTRY_COUNT, record.entryCount);
-  view.setUint8(CATALOG_KEY_ENCODING, KEY_ENCODINGS.indexOf(record.keyEncoding));
+  view.setUint8(CATALOG_LEVEL, level);
+  view.setUint32(CATALOG_ROOT, root, true);
+  setUint53(view, CATALOG_ENTRY_COUNT, entryCount);
+  view.setUint8(CATALOG_KEY_ENCODING, KEY_ENCODINGS.indexOf(keyEncoding));
   view.setUint8(CATALOG_KEY_ENCODING_VERSION, 1);
-  const known = VALUE_ENCODINGS.indexOf(record.valueEncoding);
+  const known = VALUE_ENCODINGS.indexOf(valueEncoding);
   view.setUint8(CATALOG_VALUE_ENCODING, custom ? VALUE_ENCODING_CUSTOM : known);
   view.setUint8(CATALOG_VALUE_ENCODING_VERSION, 1);
   view.setUint16(CATALOG_VALUE_NAME_SIZE, name.length, true);

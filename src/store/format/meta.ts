@@ -213,17 +213,17 @@ export function checkMeta(meta: UncheckedMeta, toWrite: boolean): { layout: Layo
 
 /** The record of a snapshot, checksum included. */
 export function encodeMeta(layout: Layout, snapshot: Snapshot, checksum: Checksum): UncheckedMeta {
-  const bytes = new Uint8Array(META_RECORD_SIZE);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < META_MAGIC_TEXT.length; i++) bytes[META_MAGIC + i] = META_MAGIC_TEXT.charCodeAt(i);
+  const bytes = Buffer.alloc(META_RECORD_SIZE);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, META_RECORD_SIZE);
+  bytes.write(META_MAGIC_TEXT, META_MAGIC, "latin1");
   view.setUint16(META_FORMAT_MAJOR, FORMAT_MAJOR_NOW, true);
   view.setUint16(META_FORMAT_MINOR, FORMAT_MINOR_NOW, true);
   view.setUint8(META_PAGE_SIZE_LOG2, Math.log2(layout.pageSize));
   view.setUint8(META_RUN_BOUNDARY_LOG2, layout.runBoundaryLog2);
   view.setUint8(META_CHECKSUM_KIND, CHECKSUM_KIND_CRC32C);
-  bytes.set(Buffer.from(layout.storeId, "hex"), META_STORE_ID);
+  bytes.write(layout.storeId, META_STORE_ID, "hex");
   setUint53(view, META_NUMBER, snapshot.number);
-  bytes.set(Buffer.from(snapshot.commitId, "hex"), META_COMMIT_ID);
+  bytes.write(snapshot.commitId, META_COMMIT_ID, "hex");
   view.setUint32(META_CATALOG_ROOT, snapshot.catalogRoot, true);
   view.setUint32(META_MAP_ROOT, snapshot.mapRoot, true);
   view.setUint8(META_CATALOG_LEVEL, snapshot.catalogLevel);
@@ -237,6 +237,7 @@ export function encodeMeta(layout: Layout, snapshot: Snapshot, checksum: Checksu
   return { bytes, view };
 }
 
-function hex(bytes: Uint8Array, at: number, length: number): string {
+/** `length` bytes as hexadecimal digits. */
+export function hex(bytes: Uint8Array, at: number, length: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + at, length).toString("hex");
 }

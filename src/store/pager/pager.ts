@@ -9,7 +9,7 @@
  */
 import { assert, CorruptionError, StoreError } from "../../errors.ts";
 import { LOCK_WRITER } from "../format/locks.ts";
-import { encodeMeta, type Layout, META_COPY } from "../format/meta.ts";
+import { encodeMeta, hex, type Layout, META_COPY } from "../format/meta.ts";
 import type { Coordination } from "./coordination.ts";
 import { FreeSpace } from "./free-space.ts";
 import { readLiveSet } from "./live-set.ts";
@@ -244,7 +244,7 @@ export class Pager {
     const coordination = this.#coordination;
     const metas = this.#metas;
     assert(coordination !== undefined && metas !== undefined);
-    const commitId = Buffer.from(this.#storage.random(16)).toString("hex");
+    const commitId = hex(this.#storage.random(16), 0, 16);
     const { snapshot, runs } = transaction.finish(catalog, userVersion, commitId);
     const meta = encodeMeta(this.layout, snapshot, this.#storage.crc32c);
     transaction.checkFaults();

@@ -83,8 +83,12 @@ function checkMapPage(
 /** Reads where the pages of a snapshot's map are. The map leaves themselves are not touched unless the root is one. */
 export function readMapIndex(pages: Pages, snapshot: Snapshot): MapIndex {
   if (snapshot.mapRoot === 0) return EMPTY_MAP;
+  if (snapshot.mapLevel === 0) {
+    const { view, at } = checkMapPage(pages, snapshot, snapshot.mapRoot, 0, 0);
+    const free = groupPages(pages.pageEnd) - view.getUint32(at + MAP_LEAF_USED, true);
+    return indexOf([{ pages: [snapshot.mapRoot], free: [free] }]);
+  }
   const fanOut = mapFanOut(pages.pageEnd);
-  const capacity = groupPages(pages.pageEnd);
   let span = fanOut ** snapshot.mapLevel;
   let level: MapLevel = { pages: [snapshot.mapRoot], free: [0] };
   const levels = [level];
@@ -103,17 +107,22 @@ export function readMapIndex(pages: Pages, snapshot: Snapshot): MapIndex {
     levels.unshift(below);
     level = below;
   }
-  if (snapshot.mapLevel === 0) {
-    const { view, at } = checkMapPage(pages, snapshot, snapshot.mapRoot, 0, 0);
-    levels[0] = { pages: [snapshot.mapRoot], free: [capacity - view.getUint32(at + MAP_LEAF_USED, true)] };
+  return indexOf(levels);
+}
+
+function indexOf(levels: readonly MapLevel[]): MapIndex {
+  const ownPages: number[] = [];
+  for (const level of levels) {
+    for (const page of level.pages) if (page !== 0) ownPages.push(page);
   }
-  return { levels, ownPages: levels.flatMap((each) => each.pages.filter((page) => page !== 0)) };
+  return { levels, ownPages };
 }
 
 /** Drops the empty slots at the end. */
 function trim(level: { pages: number[]; free: number[] }): void {
   let length = level.pages.length;
   while (length > 0 && level.pages[length - 1] === 0) length--;
+  if (length === level.pages.length) return;
   level.pages.length = length;
   level.free.length = length;
 }
@@ -184,7 +193,8 @@ export function writeMap(
 ): WrittenMap {
   const capacity = groupPages(pages.pageEnd);
   const fanOut = mapFanOut(pages.pageEnd);
-  let lower = { pages: [...(previous.levels[0]?.pages ?? [])], free: [...(previous.levels[0]?.free ?? [])] };
+  const leaves = previous.levels[0];
+  let lower = { pages: leaves?.pages.slice() ?? [], free: leaves?.free.slice() ?? [] };
   let dirty = new Set<number>();
   for (const [group, bits] of changed) {
     const used = countBits(bits);
@@ -222,8 +232,7 @@ export function writeMap(
     lower = next;
     dirty = nextDirty;
   }
-  const ownPages = levels.flatMap((each) => each.pages.filter((page) => page !== 0));
-  return { index: { levels, ownPages }, root: lower.pages[0] ?? 0, level: levels.length - 1 };
+  return { index: indexOf(levels), root: lower.pages[0] ?? 0, level: levels.length - 1 };
 }
 
 function sum(values: readonly number[], from: number, to: number): number {

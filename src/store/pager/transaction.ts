@@ -272,16 +272,18 @@ export class PageTransaction implements PageWriter {
   finish(catalog: CatalogRoot, userVersion: number, commitId: string): { snapshot: Snapshot; runs: Uint32Array } {
     const changed = this.#space.changed();
     const map = writeMap(this.pages, this.#space.newestMap, changed, this.#number, () => this.#takeForMap());
-    const mapHighest = map.index.ownPages.reduce((highest, page) => Math.max(highest, page), 0);
-    const bitsHighest = this.#space.highestUsed(this.#highest);
+    let highest = this.#space.highestUsed(this.#highest);
+    for (const page of map.index.ownPages) highest = Math.max(highest, page);
     const snapshot: Snapshot = {
       number: this.#number,
       commitId,
-      ...catalog,
+      catalogRoot: catalog.catalogRoot,
+      catalogLevel: catalog.catalogLevel,
+      catalogCount: catalog.catalogCount,
       mapRoot: map.root,
       mapLevel: map.level,
       pageCount: this.#pageCount,
-      pageHighest: Math.max(mapHighest, bitsHighest),
+      pageHighest: highest,
       pagesUsed: pagesUsed(this.pages, map.index),
       userVersion,
     };

@@ -77,6 +77,19 @@ export function copyRange(target: Window, to: number, source: Window, from: numb
   for (; index < length; index++) write.setUint8(to + index, read.getUint8(from + index));
 }
 
+/** Up to so many bytes a loop over words beats `copyWithin`. */
+const MOVE_WORDS_MAX = 128;
+
+/** Moves the words from `from` to below `to` up by `by` bytes. */
+export function moveUp(window: Window, from: number, to: number, by: number): void {
+  if (to - from > MOVE_WORDS_MAX) {
+    window.bytes.copyWithin(from + by, from, to);
+    return;
+  }
+  const view = window.view;
+  for (let at = to - 4; at >= from; at -= 4) view.setInt32(at + by, view.getInt32(at, true), true);
+}
+
 /**
  * Order of the `length` suffix bytes at `at` to the last `rest` bytes of a key, which begin at `from`: below, above or
  * equal to 0. The heads of both must have been found equal: that settles the first four bytes, padding included, so

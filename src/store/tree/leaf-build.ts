@@ -45,17 +45,21 @@ import {
 } from "../format/tree-page.ts";
 import type { Window } from "../pager/pages.ts";
 import { checkCell, keyDamage } from "./checks.ts";
-import { copyBytes, copyRange, KeyBuffer } from "./key.ts";
+import { copyBytes, copyRange, KeyBuffer, moveUp } from "./key.ts";
 
 /** An entry on its way into a leaf. Made once and filled again for every put. */
 export class PendingEntry {
-  key: KeyBuffer = new KeyBuffer();
+  key: KeyBuffer;
   /** What the cell holds behind the key: `length` bytes of `value` from `from`, the value itself or a reference to it. */
   value: Uint8Array = new Uint8Array(0);
   from = 0;
   length = 0;
   /** Kind of the value and its text bit, as they stand in the slot's meta. */
   meta = 0;
+
+  constructor(key: KeyBuffer) {
+    this.key = key;
+  }
 }
 
 /** Whether any of the bytes is not ASCII. */
@@ -101,7 +105,7 @@ export function insertIntoLeaf(window: Window, at: number, slot: number, entry: 
   const count = entryCount(view, at);
   const slotAt = leafSlotAt(at, slot);
   const end = leafSlotAt(at, count);
-  if (slotAt < end) window.bytes.copyWithin(slotAt + LEAF_SLOT_SIZE, slotAt, end);
+  moveUp(window, slotAt, end, LEAF_SLOT_SIZE);
   setEntryCount(view, at, count + 1);
   setLastInsert(view, at, slot);
   writeSlot(window, at, slot, entry);

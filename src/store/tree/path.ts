@@ -48,8 +48,6 @@ export class TreePath {
   /** Slot in the page at each level; at 0 what `searchLeaf` returned. */
   readonly slot: Int32Array = new Int32Array(DEPTH_MAX);
 
-  /** The entry of the put in hand. */
-  readonly entry: PendingEntry = new PendingEntry();
   /** A separator on its way up. */
   readonly separator: KeyBuffer = new KeyBuffer();
   /** The fences of the page in hand, where they exist. */
@@ -58,6 +56,8 @@ export class TreePath {
   /** Keys in hand while pages are divided or joined. */
   readonly first: KeyBuffer = new KeyBuffer();
   readonly last: KeyBuffer = new KeyBuffer();
+  /** The entry of the put in hand. */
+  readonly entry: PendingEntry = new PendingEntry(this.first);
   /** Room for one page, in which pages are rebuilt before they replace their old form. */
   readonly scratch: Window;
   readonly leaves: LeafBuilder;
