@@ -44,6 +44,11 @@ export class KeyBuffer {
   }
 }
 
+/**
+ * Looked up once: V8 calls a function it knows directly, and looks up one of a Buffer, whose prototype is large, each time.
+ */
+const { copyWithin, set } = Uint8Array.prototype;
+
 /** Up to here a loop beats `set`, which needs a view of the source. */
 const COPY_LOOP_MAX = 24;
 
@@ -52,38 +57,37 @@ export function copyBytes(target: Uint8Array, to: number, source: Uint8Array, fr
   if (length <= COPY_LOOP_MAX) {
     for (let index = 0; index < length; index++) target[to + index] = source[from + index];
   } else if (target === source) {
-    target.copyWithin(to, from, from + length);
+    copyWithin.call(target, to, from, from + length);
   } else if (length === lengthOf(source)) {
-    target.set(source, to);
+    set.call(target, source, to);
   } else {
     // Not `subarray`: of a Buffer it makes a Buffer, which costs more than the copy.
-    target.set(partOf(source, from, length), to);
+    set.call(target, partOf(source, from, length), to);
   }
 }
 
+/** Up to here a loop over words beats `copyWithin`. */
+const MOVE_WORDS_MAX = 48;
 /** Up to here a loop over words beats `set`, which needs a view of the source. */
 const COPY_WORDS_MAX = 192;
 
 /** Copies bytes from window to window. Source and target do not overlap. */
 export function copyRange(target: Window, to: number, source: Window, from: number, length: number): void {
-  if (length > COPY_WORDS_MAX) {
+  const read = source.view;
+  const write = target.view;
+  if (length > (read === write ? MOVE_WORDS_MAX : COPY_WORDS_MAX)) {
     copyBytes(target.bytes, to, source.bytes, from, length);
     return;
   }
-  const read = source.view;
-  const write = target.view;
   let index = 0;
   for (; index + 4 <= length; index += 4) write.setInt32(to + index, read.getInt32(from + index, true), true);
   for (; index < length; index++) write.setUint8(to + index, read.getUint8(from + index));
 }
 
-/** Up to so many bytes a loop over words beats `copyWithin`. */
-const MOVE_WORDS_MAX = 128;
-
 /** Moves the words from `from` to below `to` up by `by` bytes. */
 export function moveUp(window: Window, from: number, to: number, by: number): void {
   if (to - from > MOVE_WORDS_MAX) {
-    window.bytes.copyWithin(from + by, from, to);
+    copyWithin.call(window.bytes, from + by, from, to);
     return;
   }
   const view = window.view;

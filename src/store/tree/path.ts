@@ -151,7 +151,7 @@ export class TreePath {
   /** Replaces the page at `level`, which is owned, by what was built in the scratch page. */
   replaceByScratch(level: number): void {
     const page = this.page[level];
-    this.windowOf(page).bytes.set(this.scratch.bytes, this.atOf(page));
+    copyBytes(this.windowOf(page).bytes, this.atOf(page), this.scratch.bytes, 0, this.pages.pageSize);
   }
 
   /** Whether the page at `level` lies on the tree's left edge: no entry comes before it. */
