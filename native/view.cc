@@ -127,10 +127,22 @@ Status overwriteAbsent(const platform::File& file, View& view, size_t from, size
   return status;
 }
 
-}  // namespace
-
 /** Pages of a range that is looked up, and noted, page by page. */
 constexpr size_t kRecentCount = 8;
+/** Bytes from the first page made ready in a view that are taken out of the page table before. */
+constexpr size_t kFirstSize = 256 * 1024;
+
+/**
+ * What was read, the meta pages at the least, was mapped for reading, and its neighbours with it. To let such a page be
+ * written costs twice as much as mapping it for that: 1.5 us, 0.7.
+ */
+void forgetReadings(View& view, size_t from) {
+  if (view.prepared) return;
+  view.prepared = true;
+  platform::depopulate(view.base() + from, std::min(kFirstSize, view.length() - from));
+}
+
+}  // namespace
 
 Status prepareForStores(const platform::File& file, View& view, size_t at, size_t length) {
   const size_t pageSize = platform::memoryPageSize();
@@ -145,6 +157,7 @@ Status prepareForStores(const platform::File& file, View& view, size_t at, size_
   if (!recent) status = overwriteAbsent(file, view, at, end);
   // Where nobody can tell what is in memory, there is no populating either, and all is overwritten below.
   if (!status.ok() && !platform::isUnsupported(status)) return status;
+  forgetReadings(view, from);
   status = platform::populate(view.base() + from, std::min(to, view.length()) - from);
   if (status.ok()) {
     for (size_t page = from; few && !recent && page < to; page += pageSize) view.noteRecent(page);

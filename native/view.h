@@ -40,6 +40,8 @@ class View {
 
   // For prepareForStores, on JavaScript's thread.
   Counting counting = Counting::unknown;
+  /** Whether anything was made ready in it. */
+  bool prepared = false;
   /** Whether the memory page at a byte offset was made ready lately, so that it is in memory unless there is little of it. */
   bool isRecent(size_t at) const { return std::find(recent_.begin(), recent_.end(), at) != recent_.end(); }
   void noteRecent(size_t at) {

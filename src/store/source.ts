@@ -25,26 +25,22 @@ export class CatalogReader {
     this.key.set(storeRecordKey(name));
   }
 
-  /** The tree of the store's entries in a snapshot. @throws CorruptionError */
+  /** The tree of the store's entries in a snapshot. @throws CorruptionError if the catalog has no record of it */
   source(snapshot: Snapshot): Source & { tree: StoreRecord } {
     if (this.#last?.snapshot === snapshot) return this.#last.source;
-    const source = { bounds: snapshot, tree: this.read(snapshot, snapshot.catalogRoot, snapshot.catalogLevel) };
+    const source = { bounds: snapshot, tree: this.#read(snapshot) };
     this.#last = { snapshot, source };
     return source;
   }
 
-  /** The store's record in a catalog tree. @throws CorruptionError if there is none */
-  read(bounds: PageBounds, root: number, level: number): StoreRecord {
+  #read(snapshot: Snapshot): StoreRecord {
+    const { catalogRoot, catalogLevel, pageCount } = snapshot;
     const finder = this.#finder;
-    if (!finder.find(this.#pages, bounds, root, level, this.key)) {
-      throw new CorruptionError(root, "a catalog with a record of the default store", "none");
+    if (!finder.find(this.#pages, snapshot, catalogRoot, catalogLevel, this.key)) {
+      throw new CorruptionError(catalogRoot, "a catalog with a record of the default store", "none");
     }
-    finder.locate(this.#pages, bounds);
+    finder.locate(this.#pages, snapshot);
     const { window, at, length } = finder.value;
-    return decodeStoreRecord(
-      Uint8Array.prototype.slice.call(window.bytes, at, at + length),
-      finder.page,
-      bounds.pageCount,
-    );
+    return decodeStoreRecord(Uint8Array.prototype.slice.call(window.bytes, at, at + length), finder.page, pageCount);
   }
 }

@@ -36,7 +36,7 @@ export class WriteSession {
     this.#transaction = pager.begin();
     try {
       const { base } = this.#transaction;
-      this.#record = catalog.read(base, base.catalogRoot, base.catalogLevel);
+      this.#record = catalog.source(base).tree;
       this.#tree = writerOf(previous === undefined ? undefined : previous.#tree, this.#transaction, this.#record);
     } catch (error) {
       pager.abort();

@@ -32,6 +32,8 @@ export class MappedPages implements Pages {
   readonly #writable: boolean;
   /** Pages the file is known to be long enough for. */
   #pageCountSeen = 0;
+  /** Pages that lie in a window. */
+  #pageCountMapped = 0;
 
   constructor(file: WindowSource, layout: Layout, writable: boolean) {
     this.#file = file;
@@ -59,6 +61,7 @@ export class MappedPages implements Pages {
 
   /** Maps the windows of pages that may not exist yet; the caller grows the file before it touches them. */
   map(pageCount: number): void {
+    if (pageCount <= this.#pageCountMapped) return;
     const windowSize = 2 ** this.runBoundaryLog2;
     const size = pageCount * this.pageSize;
     const last = Math.ceil(size / windowSize) - 1;
@@ -68,6 +71,7 @@ export class MappedPages implements Pages {
       if (index < this.windows.length && this.windows[index].bytes.length >= wanted) continue;
       this.windows[index] = this.#mapWindow(index, windowSize, viewSize(wanted, windowSize));
     }
+    this.#pageCountMapped = (last * windowSize + this.windows[last].bytes.length) / this.pageSize;
   }
 
   #mapWindow(index: number, windowSize: number, length: number): Window {
@@ -81,6 +85,7 @@ export class MappedPages implements Pages {
   /** The file was shrunk or closed: nothing is known to be there. */
   forget(): void {
     this.#pageCountSeen = 0;
+    this.#pageCountMapped = 0;
     this.windows.length = 0;
   }
 }

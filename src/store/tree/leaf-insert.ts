@@ -13,6 +13,7 @@ import {
   leafEntrySize,
   leafMeta,
   leafSlotAt,
+  leafSuffixLength,
   leafValueLength,
 } from "../format/leaf.ts";
 import {
@@ -249,6 +250,17 @@ function loadItem(path: TreePath, division: Division, item: number, key: KeyBuff
   else loadLeafKey(key, division.window, division.at, slotOf(division, item), path.pages.pageEnd);
 }
 
+/** Bytes an item takes with the prefix the leaf has. */
+function itemSize(path: TreePath, division: Division, item: number): number {
+  const { window, at, prefix, slot } = division;
+  const entry = path.entry;
+  if (item === slot) return leafEntrySize(entry.key.length - prefix, entry.length);
+  const view = window.view;
+  const other = slotOf(division, item);
+  checkCell(view, at, other, path.pages.pageEnd);
+  return leafEntrySize(leafSuffixLength(view, at, other), leafValueLength(view, at, other));
+}
+
 /** Bytes the items `from … to - 1` take with a prefix of this length. */
 function itemsSize(path: TreePath, division: Division, from: number, to: number, prefix: number): number {
   const { window, at, slot } = division;
@@ -268,9 +280,9 @@ function chooseCut(path: TreePath, division: Division): number {
     if (division.leftSize <= room && size - division.leftSize <= room) return slot + 1;
   }
   let cut = 1;
-  let left = itemsSize(path, division, 0, 1, prefix);
+  let left = itemSize(path, division, 0);
   while (cut + 1 < itemCount) {
-    const next = left + itemsSize(path, division, cut, cut + 1, prefix);
+    const next = left + itemSize(path, division, cut);
     if (Math.max(next, size - next) >= Math.max(left, size - left)) break;
     left = next;
     cut++;
