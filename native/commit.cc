@@ -57,6 +57,7 @@ Status populate(const CommitPlan::Record& record) {
 /** So many new pages are taken out of the page table together, if they are at least every fourth where they lie. */
 constexpr size_t kManyPages = 16;
 constexpr size_t kSpread = 4;
+constexpr size_t kManyMore = 64;
 
 /**
  * Takes the new pages out of the page table in one go where they are many. The flush would take from each the right to be
@@ -79,6 +80,8 @@ void depopulateNew(const CommitPlan& plan) {
     }
     if (total < kManyPages * pageSize || to - from > kSpread * total) continue;
     from -= from % pageSize;
+    // Behind the last there may be some that were made ready and not taken: they are flushed as well.
+    to = std::min(view->length(), to + kManyMore * pageSize);
     platform::depopulate(base + from, to - from);
   }
 }

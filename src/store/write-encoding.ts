@@ -1,5 +1,5 @@
 /** From a user's key and value to the bytes a tree takes, with the store's limits checked before anything is written. */
-import { assert, StoreError } from "../errors.ts";
+import { StoreError } from "../errors.ts";
 import type { ReadTools } from "./read-tools.ts";
 
 /** Encodes the key into `tools.key`. @throws StoreError KEY_TYPE, KEY_SIZE */
@@ -14,13 +14,10 @@ export function encodeEntry<K, V>(tools: ReadTools<K, V>, key: K, value: V, valu
   // operations. So it runs first, the key's before the value's, and nothing is kept there until it has run.
   const settled = typeof key === "object" ? keyCodec.settle(key) : key;
   valueCodec.encode(value);
-  assert(Number.isInteger(valueCodec.length), "a value's length is whole");
-  assert(valueCodec.length >= 0, "a value's length is not negative");
-  if (valueCodec.length > valueSizeMax) {
-    throw new StoreError(
-      "VALUE_SIZE",
-      `the value takes ${valueCodec.length} bytes, the limit of this store is ${valueSizeMax}`,
-    );
+  const { length } = valueCodec;
+  // What is no number of bytes at all is refused as well.
+  if (!(length >= 0 && length <= valueSizeMax)) {
+    throw new StoreError("VALUE_SIZE", `the value takes ${length} bytes, the limit of this store is ${valueSizeMax}`);
   }
   tools.key.end(keyCodec.write(settled, tools.key.bytes));
 }

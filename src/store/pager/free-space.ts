@@ -218,7 +218,13 @@ export class FreeSpace {
   }
 
   setBusy(page: number, count: number, value: boolean): void {
-    this.#set(page, count, value, (group) => this.#group(group).busy);
+    const end = page + count;
+    for (let at = page; at < end; ) {
+      const group = Math.floor(at / this.#groupPages);
+      const to = Math.min(end, (group + 1) * this.#groupPages);
+      setBits(this.#group(group).busy, at - group * this.#groupPages, to - group * this.#groupPages, value);
+      at = to;
+    }
     if (value) return;
     this.#cursor = Math.min(this.#cursor, page);
     this.#runHint = { count: 0, from: 0 };
@@ -226,14 +232,22 @@ export class FreeSpace {
 
   /** Whether the working map has these pages in use. */
   setWorking(page: number, count: number, value: boolean): void {
-    this.#set(page, count, value, (group) => {
-      const state = this.#group(group);
-      if (state.working === undefined) {
-        state.before = this.#newestBits(group);
-        state.working = this.#copy(state.before);
-      }
-      return state.working;
-    });
+    const end = page + count;
+    for (let at = page; at < end; ) {
+      const group = Math.floor(at / this.#groupPages);
+      const to = Math.min(end, (group + 1) * this.#groupPages);
+      setBits(this.#workingBits(group), at - group * this.#groupPages, to - group * this.#groupPages, value);
+      at = to;
+    }
+  }
+
+  #workingBits(group: number): GroupBits {
+    const state = this.#group(group);
+    if (state.working === undefined) {
+      state.before = this.#newestBits(group);
+      state.working = this.#copy(state.before);
+    }
+    return state.working;
   }
 
   /** An array for the bits of a group, with anything in it. */
@@ -267,19 +281,6 @@ export class FreeSpace {
 
   #indexOf(snapshot: Snapshot): MapIndex {
     return this.#indexes.get(snapshot.commitId) ?? EMPTY_MAP;
-  }
-
-  #set(page: number, count: number, value: boolean, bitsOf: (group: number) => GroupBits): void {
-    for (let at = page; at < page + count; ) {
-      const group = Math.floor(at / this.#groupPages);
-      const bits = bitsOf(group);
-      const end = Math.min(page + count, (group + 1) * this.#groupPages);
-      for (; at < end; at++) {
-        const bit = at - group * this.#groupPages;
-        if (value) bits[bit >>> 5] |= 1 << (bit & 31);
-        else bits[bit >>> 5] &= ~(1 << (bit & 31));
-      }
-    }
   }
 
   #group(group: number): WorkingGroup {
@@ -354,6 +355,14 @@ export class FreeSpace {
 }
 
 // Loops, for a callback for each of a thousand words costs as much as the rest of a small commit.
+
+/** Sets or clears the bits `from … to - 1`. */
+function setBits(bits: GroupBits, from: number, to: number, value: boolean): void {
+  for (let bit = from; bit < to; bit++) {
+    if (value) bits[bit >>> 5] |= 1 << (bit & 31);
+    else bits[bit >>> 5] &= ~(1 << (bit & 31));
+  }
+}
 
 function haveSameBits(a: GroupBits, b: GroupBits): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

@@ -40,6 +40,7 @@ import {
   TREE_FLAG_KEYS_ASCII,
   TREE_FLAG_VALUES_ASCII,
   TREE_FLAG_VERIFY_PREFIX,
+  TREE_HEAP_START,
   TREE_SLOTS,
   treeFlags,
 } from "../format/tree-page.ts";
@@ -114,18 +115,19 @@ export function insertIntoLeaf(window: Window, at: number, slot: number, entry: 
 /** Gives a slot a cell, for which there is room, at the lower end of the heap. */
 export function writeSlot(window: Window, at: number, slot: number, entry: PendingEntry): void {
   const view = window.view;
-  const prefix = prefixLength(view, at);
+  const heap = view.getUint32(at + TREE_HEAP_START, true);
+  const prefix = heap >>> 16;
   const length = entry.key.length - prefix;
-  const cell = heapStart(view, at) - leafCellSize(length, entry.length);
+  const cell = ((heap & 0xffff) << 1) - leafCellSize(length, entry.length);
   const ascii = writeCell(window, at + cell, entry, prefix);
   const meta = length | entry.meta | (ascii ? 0 : LEAF_META_SUFFIX_NOT_ASCII);
   const slotAt = leafSlotAt(at, slot);
   view.setUint32(slotAt, entry.key.view.getUint32(prefix), true);
   view.setUint32(slotAt + LEAF_SLOT_CELL, cell | (meta << 16), true);
   setHeapStart(view, at, cell);
-  const flags = treeFlags(view, at);
-  const left = flagsAfter(flags, meta);
-  if (left !== flags) setTreeFlags(view, at, left);
+  if ((meta & (LEAF_META_SUFFIX_NOT_ASCII | LEAF_META_VALUE_NOT_ASCII)) !== 0) {
+    setTreeFlags(view, at, flagsAfter(treeFlags(view, at), meta));
+  }
 }
 
 /** Overwrites the value of a slot where it lies: the new cell is not larger than the old one. */

@@ -28,6 +28,7 @@ import {
   setGarbage,
   setLastInsert,
   TREE_FLAG_VERIFY_PREFIX,
+  TREE_HEAP_START,
   TREE_SLOTS,
   treeFlags,
 } from "../format/tree-page.ts";
@@ -46,7 +47,8 @@ export function insertEntry(path: TreePath, slot: number): void {
   const view = window.view;
   const at = path.atOf(page);
   const entry = path.entry;
-  const prefix = prefixLength(view, at);
+  const heap = view.getUint32(at + TREE_HEAP_START, true);
+  const prefix = heap >>> 16;
   if ((treeFlags(view, at) & TREE_FLAG_VERIFY_PREFIX) !== 0) {
     const side = comparePrefix(view, at + path.pages.pageEnd - prefix, prefix, entry.key);
     if (side !== 0) {
@@ -55,7 +57,7 @@ export function insertEntry(path: TreePath, slot: number): void {
     }
   }
   const needed = leafEntrySize(entry.key.length - prefix, entry.length);
-  const free = heapStart(view, at) - TREE_SLOTS - entryCount(view, at) * LEAF_SLOT_SIZE;
+  const free = ((heap & 0xffff) << 1) - TREE_SLOTS - entryCount(view, at) * LEAF_SLOT_SIZE;
   if (needed > free) {
     if (needed > free + garbage(view, at)) {
       splitLeaf(path, slot);
