@@ -2,7 +2,6 @@
  * Writing the cells of leaf pages: one entry into a page with room for it, or a whole page anew from the entries of
  * others with a prefix of its own.
  */
-import type { Buffer } from "node:buffer";
 import { CorruptionError } from "../../errors.ts";
 import {
   LEAF_CELL_SUFFIX,
@@ -25,7 +24,7 @@ import {
   valueKind,
 } from "../format/leaf.ts";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
-import { initPage, PAGE_TYPE_LEAF } from "../format/page.ts";
+import { initPage, PAGE_TYPE_LEAF, pageNumber } from "../format/page.ts";
 import {
   entryCount,
   headOf,
@@ -46,7 +45,7 @@ import {
 } from "../format/tree-page.ts";
 import type { Window } from "../pager/pages.ts";
 import { checkCell, keyDamage } from "./checks.ts";
-import { copyBytes, copyRange, KeyBuffer, moveUp } from "./key.ts";
+import { copyBytes, copyRange, type KeyBuffer, moveUp } from "./key.ts";
 
 /** An entry on its way into a leaf. Made once and filled again for every put. */
 export class PendingEntry {
@@ -98,6 +97,13 @@ function flagsAfter(flags: number, meta: number): number {
   if ((meta & LEAF_META_SUFFIX_NOT_ASCII) !== 0) left &= ~TREE_FLAG_KEYS_ASCII;
   if ((meta & LEAF_META_VALUE_NOT_ASCII) !== 0) left &= ~TREE_FLAG_VALUES_ASCII;
   return left;
+}
+
+/** What becomes of a slot's meta when its suffix is the `length` bytes at `suffixAt`. What is left of ASCII is ASCII. */
+function metaOf(old: number, window: Window, suffixAt: number, length: number): number {
+  const kept = (old & ~(LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII)) | length;
+  if ((old & LEAF_META_SUFFIX_NOT_ASCII) === 0) return kept;
+  return hasNonAscii(window.bytes, suffixAt, length) ? kept | LEAF_META_SUFFIX_NOT_ASCII : kept;
 }
 
 /** Puts an entry, for which there is room and whose key shares the page's prefix, in front of a slot of an own page. */
@@ -204,36 +210,49 @@ export class LeafBuilder {
 
   /** Appends copies of the entries `from … to - 1` of another leaf, whose keys share this page's prefix. */
   copy(source: Window, sourceAt: number, from: number, to: number): void {
-    if (prefixLength(source.view, sourceAt) === this.#prefix) this.#copyCells(source, sourceAt, from, to);
-    else this.#copyEntries(source, sourceAt, from, to);
+    const dropped = this.#prefix - prefixLength(source.view, sourceAt);
+    if (dropped >= 0) this.#copyDropping(dropped, source, sourceAt, from, to);
+    else this.#copyAdding(-dropped, source, sourceAt, from, to);
   }
 
-  /** Copies entries of a leaf with the same prefix: cells and heads stay as they are. Most of all copying is this. */
-  #copyCells(source: Window, sourceAt: number, from: number, to: number): void {
+  /** Copies entries of a leaf whose prefix is shorter by `dropped` bytes, or as long. Most of all copying is this. */
+  #copyDropping(dropped: number, source: Window, sourceAt: number, from: number, to: number): void {
     const view = source.view;
     const target = this.#target.view;
+    const pageAt = this.#at;
     const sourceHeap = heapStart(view, sourceAt);
-    const sourceEnd = this.#pageEnd - this.#prefix;
+    const sourceEnd = this.#pageEnd - this.#prefix + dropped;
+    const suffixMax = KEY_SIZE_MAX - this.#prefix + dropped;
     const end = leafSlotAt(sourceAt, to);
     let heap = this.#heap;
-    let targetSlot = leafSlotAt(this.#at, this.#count);
+    let targetSlot = leafSlotAt(pageAt, this.#count);
     let metas = 0;
     for (let slotAt = leafSlotAt(sourceAt, from); slotAt < end; slotAt += LEAF_SLOT_SIZE) {
       const word = view.getInt32(slotAt + LEAF_SLOT_CELL, true);
       const cell = word & 0xffff;
-      const meta = word >>> 16;
-      const suffix = meta & LEAF_META_SUFFIX_LENGTH;
-      if (cell < sourceHeap || cell + LEAF_CELL_SUFFIX + suffix > sourceEnd || suffix > KEY_SIZE_MAX - this.#prefix) {
-        throw this.#entryDamage(view, sourceAt, leafSlotOf(sourceAt, slotAt));
+      const oldMeta = word >>> 16;
+      const oldLength = oldMeta & LEAF_META_SUFFIX_LENGTH;
+      const valueAt = cell + LEAF_CELL_SUFFIX + oldLength;
+      if (cell < sourceHeap || valueAt > sourceEnd || oldLength < dropped || oldLength > suffixMax) {
+        throw this.#entryDamage(dropped, view, sourceAt, leafSlotOf(sourceAt, slotAt));
       }
       const value = view.getUint16(sourceAt + cell + LEAF_CELL_VALUE_LENGTH, true);
-      if (cell + LEAF_CELL_SUFFIX + suffix + value > sourceEnd || valueKind(meta) !== VALUE_KIND_INLINE) {
+      if (valueAt + value > sourceEnd || valueKind(oldMeta) !== VALUE_KIND_INLINE) {
         checkCell(view, sourceAt, leafSlotOf(sourceAt, slotAt), this.#pageEnd);
       }
-      heap -= leafCellSize(suffix, value);
-      if (this.#at + heap < targetSlot + LEAF_SLOT_SIZE) throw this.#tooMuch(leafCellSize(suffix, value));
-      copyRange(this.#target, this.#at + heap, source, sourceAt + cell, LEAF_CELL_SUFFIX + suffix + value);
-      target.setInt32(targetSlot, view.getInt32(slotAt, true), true);
+      const length = oldLength - dropped;
+      heap -= leafCellSize(length, value);
+      if (pageAt + heap < targetSlot + LEAF_SLOT_SIZE) throw this.#tooMuch(leafCellSize(length, value));
+      const suffixAt = pageAt + heap + LEAF_CELL_SUFFIX;
+      target.setUint16(pageAt + heap, value, true);
+      copyRange(this.#target, suffixAt, source, sourceAt + cell + LEAF_CELL_SUFFIX + dropped, length + value);
+      let meta = oldMeta;
+      if (dropped === 0) {
+        target.setInt32(targetSlot, view.getInt32(slotAt, true), true);
+      } else {
+        target.setUint32(targetSlot, headOf(target, suffixAt, length), true);
+        meta = metaOf(oldMeta, this.#target, suffixAt, length);
+      }
       target.setInt32(targetSlot + LEAF_SLOT_CELL, heap | (meta << 16), true);
       targetSlot += LEAF_SLOT_SIZE;
       metas |= meta;
@@ -243,31 +262,25 @@ export class LeafBuilder {
     this.#flags = flagsAfter(this.#flags, metas);
   }
 
-  /** Copies entries of a leaf with another prefix. */
-  #copyEntries(source: Window, sourceAt: number, from: number, to: number): void {
+  /** Copies entries of a leaf whose prefix is longer by `added` bytes. */
+  #copyAdding(added: number, source: Window, sourceAt: number, from: number, to: number): void {
     const view = source.view;
-    const sourcePrefix = prefixLength(view, sourceAt);
-    const added = Math.max(0, sourcePrefix - this.#prefix);
-    const dropped = Math.max(0, this.#prefix - sourcePrefix);
+    const target = this.#target;
     for (let slot = from; slot < to; slot++) {
       checkCell(view, sourceAt, slot, this.#pageEnd);
-      const oldMeta = leafMeta(view, sourceAt, slot);
-      const oldLength = oldMeta & LEAF_META_SUFFIX_LENGTH;
-      const length = oldLength + added - dropped;
-      if (length < 0 || length + this.#prefix > KEY_SIZE_MAX) throw keyDamage(view, sourceAt, length + this.#prefix);
+      const oldLength = leafSuffixLength(view, sourceAt, slot);
+      const length = oldLength + added;
+      if (length + this.#prefix > KEY_SIZE_MAX) throw keyDamage(view, sourceAt, length + this.#prefix);
       const valueLength = leafValueLength(view, sourceAt, slot);
       const cellAt = this.#allocate(leafCellSize(length, valueLength));
       const suffixAt = cellAt + LEAF_CELL_SUFFIX;
-      const bytes: Buffer = this.#target.bytes;
-      this.#target.view.setUint16(cellAt, valueLength, true);
-      if (added > 0) copyRange(this.#target, suffixAt, source, sourceAt + this.#pageEnd - added, added);
-      const restAt = sourceAt + leafCell(view, sourceAt, slot) + LEAF_CELL_SUFFIX + dropped;
-      copyRange(this.#target, suffixAt + added, source, restAt, oldLength - dropped + valueLength);
-      const kept = oldMeta & ~(LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII);
-      // What is left of ASCII is ASCII.
-      const ascii = (added === 0 && (oldMeta & LEAF_META_SUFFIX_NOT_ASCII) === 0) || !hasNonAscii(bytes, suffixAt, length);
-      const text = ascii ? 0 : LEAF_META_SUFFIX_NOT_ASCII;
-      this.#addSlot(headOf(this.#target.view, suffixAt, length), cellAt, kept | length | text);
+      target.view.setUint16(cellAt, valueLength, true);
+      copyRange(target, suffixAt, source, sourceAt + this.#pageEnd - added, added);
+      const oldAt = sourceAt + leafCell(view, sourceAt, slot) + LEAF_CELL_SUFFIX;
+      copyRange(target, suffixAt + added, source, oldAt, oldLength + valueLength);
+      // The bytes added are not known to be ASCII.
+      const meta = metaOf(leafMeta(view, sourceAt, slot) | LEAF_META_SUFFIX_NOT_ASCII, target, suffixAt, length);
+      this.#addSlot(headOf(target.view, suffixAt, length), cellAt, meta);
     }
   }
 
@@ -303,10 +316,12 @@ export class LeafBuilder {
     return new CorruptionError(this.#page, "entries that fit a page", `${size} bytes too many`);
   }
 
-  /** The error for an entry of a source, of which nothing but the cell's place and the key's length is wrong. */
-  #entryDamage(view: DataView, sourceAt: number, slot: number): CorruptionError {
+  /** The error for an entry of a source whose cell lies elsewhere, or whose key is too long or too short. */
+  #entryDamage(dropped: number, view: DataView, sourceAt: number, slot: number): CorruptionError {
     checkCell(view, sourceAt, slot, this.#pageEnd);
-    return keyDamage(view, sourceAt, this.#prefix + leafSuffixLength(view, sourceAt, slot));
+    const length = this.#prefix - dropped + leafSuffixLength(view, sourceAt, slot);
+    if (length >= this.#prefix) return keyDamage(view, sourceAt, length);
+    return new CorruptionError(pageNumber(view, sourceAt), `keys of at least ${this.#prefix} bytes`, `${length} bytes`);
   }
 
   #addSlot(head: number, cellAt: number, meta: number): void {
