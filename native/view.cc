@@ -130,7 +130,7 @@ Status overwriteAbsent(const platform::File& file, View& view, size_t from, size
 /** Pages of a range that is looked up, and noted, page by page. */
 constexpr size_t kRecentCount = 8;
 /** Bytes from the first page made ready in a view that are taken out of the page table before. */
-constexpr size_t kFirstSize = 256 * 1024;
+constexpr size_t kFirstSize = 128 * 1024;
 
 /**
  * What was read, the meta pages at the least, was mapped for reading, and its neighbours with it. To let such a page be

@@ -53,6 +53,7 @@ export interface StoreEncodings {
 }
 
 const CUSTOM_PREFIX = "custom:";
+const NO_NAME = new Uint8Array(0);
 
 /** The name under which the catalog keeps a value encoding of the user's. */
 export function customEncodingName(name: string): string {
@@ -71,7 +72,7 @@ export function encodeStoreRecord(
   { keyEncoding, valueEncoding }: StoreEncodings,
 ): Uint8Array {
   const custom = valueEncoding.startsWith(CUSTOM_PREFIX);
-  const name = Buffer.from(custom ? valueEncoding.slice(CUSTOM_PREFIX.length) : "");
+  const name = custom ? Buffer.from(valueEncoding.slice(CUSTOM_PREFIX.length)) : NO_NAME;
   const bytes = new Uint8Array(CATALOG_VALUE_NAME + name.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(CATALOG_KIND, CATALOG_KIND_STORE);

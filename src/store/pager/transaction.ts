@@ -19,9 +19,11 @@ import { faultError, OPEN_FILE_CODES, storeError } from "./system-errors.ts";
 const EXTENT_MAX = 256 * 1024 * 1024;
 const EXTENT_UNIT = 64 * 1024;
 /**
- * Pages are made ready in batches: of what the transaction is expected to take, then of a quarter of what it has taken so
- * far, at most so many. What is made ready is flushed, whether it is used or not.
+ * Pages are made ready in batches: of what the transaction is expected to take, then of as many as it has taken so far up to
+ * a few, then of a quarter of those, at most so many. What is made ready is flushed, whether it is used or not, and each
+ * batch costs about as much as making two or three pages ready.
  */
+const BATCH_FEW = 8;
 const BATCH_MAX = 64;
 
 /** Pages of one kind that are made ready ahead of their use. */
@@ -208,7 +210,8 @@ export class PageTransaction implements PageWriter {
 
   #takeFrom(batch: Batch): number {
     if (batch.count === 0) {
-      const wanted = Math.min(Math.max(batch.taken >> 2, batch.expected, 1), BATCH_MAX);
+      const few = Math.min(batch.taken, BATCH_FEW);
+      const wanted = Math.min(Math.max(batch.taken >> 2, few, batch.expected, 1), BATCH_MAX);
       const { page, count } =
         batch.expected > 0
           ? this.#space.reserveTogether(wanted, this.#highest + 1, Math.floor(this.#fileSize / this.pages.pageSize))
