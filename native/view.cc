@@ -129,17 +129,28 @@ Status overwriteAbsent(const platform::File& file, View& view, size_t from, size
 
 /** Pages of a range that is looked up, and noted, page by page. */
 constexpr size_t kRecentCount = 8;
-/** Bytes from the first page made ready in a view that are taken out of the page table before. */
-constexpr size_t kFirstSize = 128 * 1024;
+
+/** Memory pages whose residency is asked for at once, from those wanted on: the next are often wanted soon. */
+constexpr size_t kAskedCount = 64;
 
 /**
- * What was read, the meta pages at the least, was mapped for reading, and its neighbours with it. To let such a page be
- * written costs twice as much as mapping it for that: 1.5 us, 0.7.
+ * Whether the memory pages of [from, to) are known to be in memory: they were made ready lately, or were among others that
+ * all were. A page that has left memory meanwhile is only read in by the populating.
  */
-void forgetReadings(View& view, size_t from) {
-  if (view.prepared) return;
-  view.prepared = true;
-  platform::depopulate(view.base() + from, std::min(kFirstSize, view.length() - from));
+bool isKnown(const platform::File& file, View& view, size_t from, size_t to) {
+  const size_t pageSize = platform::memoryPageSize();
+  bool recent = true;
+  for (size_t page = from; recent && page < to; page += pageSize) recent = view.isRecent(page);
+  if (recent || (from >= view.knownFrom && to <= view.knownTo)) return true;
+  if (view.counting == View::Counting::useless || !view.askMore) return false;
+  const size_t end = std::min(from + kAskedCount * pageSize, view.length());
+  uint64_t counted = 0;
+  const Status status = platform::residentCount(file, view.at() + from, end - from, &counted);
+  view.askMore = status.ok() && counted * pageSize >= end - from;
+  if (!view.askMore) return false;
+  view.knownFrom = from;
+  view.knownTo = end;
+  return true;
 }
 
 }  // namespace
@@ -149,18 +160,16 @@ Status prepareForStores(const platform::File& file, View& view, size_t at, size_
   const size_t end = at + length;
   const size_t from = at - at % pageSize;
   const size_t to = (end + pageSize - 1) / pageSize * pageSize;
-  // Asking the system costs as much as all else. A page that has left memory meanwhile is only read in by the populating.
+  // Asking the system costs as much as all else.
   const bool few = to - from <= kRecentCount * pageSize;
-  bool recent = few;
-  for (size_t page = from; recent && page < to; page += pageSize) recent = view.isRecent(page);
+  const bool known = few && isKnown(file, view, from, to);
   Status status;
-  if (!recent) status = overwriteAbsent(file, view, at, end);
+  if (!known) status = overwriteAbsent(file, view, at, end);
   // Where nobody can tell what is in memory, there is no populating either, and all is overwritten below.
   if (!status.ok() && !platform::isUnsupported(status)) return status;
-  forgetReadings(view, from);
   status = platform::populate(view.base() + from, std::min(to, view.length()) - from);
   if (status.ok()) {
-    for (size_t page = from; few && !recent && page < to; page += pageSize) view.noteRecent(page);
+    for (size_t page = from; few && !known && page < to; page += pageSize) view.noteRecent(page);
     return status;
   }
   // Either the kernel has no populating, or it says only that some page could not be had. A write gets the blocks, or

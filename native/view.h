@@ -40,8 +40,10 @@ class View {
 
   // For prepareForStores, on JavaScript's thread.
   Counting counting = Counting::unknown;
-  /** Whether anything was made ready in it. */
-  bool prepared = false;
+  /** A range whose pages were all in memory when they were asked for, and whether asking for more than is wanted pays. */
+  size_t knownFrom = 0;
+  size_t knownTo = 0;
+  bool askMore = true;
   /** Whether the memory page at a byte offset was made ready lately, so that it is in memory unless there is little of it. */
   bool isRecent(size_t at) const { return std::find(recent_.begin(), recent_.end(), at) != recent_.end(); }
   void noteRecent(size_t at) {
