@@ -65,16 +65,22 @@ export function measureCalls(calls: Pair<() => number>, rounds: number, ms: numb
   return { foliodb: median(samples.foliodb), lmdb: median(samples.lmdb) };
 }
 
-/** Medians of what `once` measures by itself, in turns. */
+/**
+ * Medians of what `once` measures by itself, in turns. Garbage is collected before each turn, or once for many `short` ones:
+ * a full collection leaves the processor's caches cold and throws compiled code away, which would be most of what a turn of a
+ * millisecond measures.
+ */
 export async function measureInTurns<N extends string>(
   names: readonly N[],
   rounds: number,
   once: (name: N) => number | Promise<number>,
+  short = false,
 ): Promise<Record<N, number>> {
   const samples = new Map<N, number[]>(names.map((name) => [name, []]));
+  collectGarbage();
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
-      collectGarbage();
+      if (!short) collectGarbage();
       samples.get(name)?.push(await once(name));
     }
   }

@@ -75,8 +75,8 @@ async function measureOrder(
     fillLmdb(lmdb, keys, values);
     return now() - begin;
   };
-  const rounds = keys.length < SMALL ? ROUNDS_SMALL : plan.rounds;
-  const took = await measureInTurns(PEERS, rounds, once);
+  const small = keys.length < SMALL;
+  const took = await measureInTurns(PEERS, small ? ROUNDS_SMALL : plan.rounds, once, small);
   if (foliodb === undefined || lmdb === undefined) throw new Error("nothing was measured");
   const scale = NS_PER_MS / keys.length;
   const row = (operation: Operation, unit: "ns" | "pages", ours: number, theirs: number): Measurement => {
