@@ -189,7 +189,7 @@ export class WriteQueue {
       return;
     }
     const { bytes, keyLength } = write;
-    this.#key.set(bytes, 0, keyLength);
+    this.#key.set(bytes, keyLength);
     if (write.kind === "delete") write.existed = session.delete(this.#key);
     else session.put(this.#key, bytes, keyLength, bytes.length - keyLength, write.ascii);
   }

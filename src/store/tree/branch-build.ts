@@ -34,7 +34,7 @@ import {
 } from "../format/tree-page.ts";
 import type { Window } from "../pager/pages.ts";
 import { keyDamage, separatorDamage } from "./checks.ts";
-import { copyBytes, type KeyBuffer } from "./key.ts";
+import { copyRange, type KeyBuffer, moveUp } from "./key.ts";
 
 /** Checks that the separator of a slot lies in the heap. */
 export function checkSeparator(view: DataView, at: number, slot: number, pageEnd: number): void {
@@ -52,8 +52,8 @@ export function loadSeparator(key: KeyBuffer, window: Window, at: number, slot: 
   const prefix = prefixLength(view, at);
   const length = branchSuffixLength(view, at, slot);
   if (prefix + length > KEY_SIZE_MAX) throw keyDamage(view, at, prefix + length);
-  copyBytes(key.bytes, 0, window.bytes, at + pageEnd - prefix, prefix);
-  copyBytes(key.bytes, prefix, window.bytes, at + branchSeparator(view, at, slot), length);
+  copyRange(key.memory, 0, window, at + pageEnd - prefix, prefix);
+  copyRange(key.memory, prefix, window, at + branchSeparator(view, at, slot), length);
   key.end(prefix + length);
 }
 
@@ -63,11 +63,11 @@ export function insertIntoBranch(window: Window, at: number, slot: number, separ
   const count = entryCount(view, at);
   const slotAt = branchSlotAt(at, slot);
   const end = branchSlotAt(at, count);
-  if (slotAt < end) window.bytes.copyWithin(slotAt + BRANCH_SLOT_SIZE, slotAt, end);
+  moveUp(window, slotAt, end, BRANCH_SLOT_SIZE);
   const prefix = prefixLength(view, at);
   const length = separator.length - prefix;
   const offset = heapStart(view, at) - padded(length);
-  copyBytes(window.bytes, at + offset, separator.bytes, prefix, length);
+  copyRange(window, at + offset, separator.memory, prefix, length);
   writeBranchSlot(view, slotAt, separator.view.getUint32(prefix), child, offset, length);
   setHeapStart(view, at, offset);
   setEntryCount(view, at, count + 1);
@@ -150,7 +150,7 @@ export class BranchBuilder {
     this.#prefix = prefix;
     this.#heap = heapTop(this.#pageEnd, prefix);
     initPage(target.view, at, page, PAGE_TYPE_BRANCH, level, transaction);
-    copyBytes(target.bytes, at + this.#pageEnd - prefix, key.bytes, 0, prefix);
+    copyRange(target, at + this.#pageEnd - prefix, key.memory, 0, prefix);
     writeBranchSlot(target.view, branchSlotAt(at, 0), 0, firstChild, 0, 0);
     this.#count = 1;
   }
@@ -168,12 +168,12 @@ export class BranchBuilder {
       if (length < 0 || length + this.#prefix > KEY_SIZE_MAX) throw keyDamage(view, sourceAt, length + this.#prefix);
       const offset = this.#allocate(length);
       const suffixAt = this.#at + offset;
-      const bytes = this.#target.bytes;
-      if (added > 0) copyBytes(bytes, suffixAt, source.bytes, sourceAt + this.#pageEnd - added, added);
+      const target = this.#target;
+      copyRange(target, suffixAt, source, sourceAt + this.#pageEnd - added, added);
       const restAt = sourceAt + branchSeparator(view, sourceAt, slot) + dropped;
-      copyBytes(bytes, suffixAt + added, source.bytes, restAt, oldLength - dropped);
+      copyRange(target, suffixAt + added, source, restAt, oldLength - dropped);
       const same = added === 0 && dropped === 0;
-      const head = same ? branchHead(view, sourceAt, slot) : headOf(this.#target.view, suffixAt, length);
+      const head = same ? branchHead(view, sourceAt, slot) : headOf(target.view, suffixAt, length);
       this.#addSlot(head, branchChild(view, sourceAt, slot), offset, length);
     }
   }
@@ -183,7 +183,7 @@ export class BranchBuilder {
     const length = separator.length - this.#prefix;
     if (length < 0) throw new CorruptionError(this.#page, "a prefix that its keys share", `${this.#prefix} bytes`);
     const offset = this.#allocate(length);
-    copyBytes(this.#target.bytes, this.#at + offset, separator.bytes, this.#prefix, length);
+    copyRange(this.#target, this.#at + offset, separator.memory, this.#prefix, length);
     this.#addSlot(separator.view.getUint32(this.#prefix), child, offset, length);
   }
 

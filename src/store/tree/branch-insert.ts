@@ -220,7 +220,7 @@ function splitBranch(path: TreePath, level: number, child: number): void {
   buildPiece(path, division, path.scratch, 0, page, 0, cut, leftGuaranteed);
   buildPiece(path, division, path.windowOf(right), path.atOf(right), right, cut, count + 1, rightGuaranteed);
   path.replaceByScratch(level);
-  path.separator.set(middle.bytes, 0, middle.length);
+  path.separator.copy(middle);
   insertSeparator(path, level + 1, right);
 }
 
@@ -231,7 +231,7 @@ function slotOf(division: Division, item: number): number {
 
 /** Loads the separator of an item. */
 function loadItem(path: TreePath, division: Division, item: number, key: KeyBuffer): void {
-  if (item === division.slot) key.set(path.separator.bytes, 0, path.separator.length);
+  if (item === division.slot) key.copy(path.separator);
   else loadSeparator(key, division.window, division.at, slotOf(division, item), path.pages.pageEnd);
 }
 

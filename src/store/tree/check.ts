@@ -145,7 +145,7 @@ class Walk {
     if (high !== undefined && compareKeys(key, high) >= 0) {
       this.#onProblem(page, `a key in slot ${slot} below the upper fence`, "a higher or equal one");
     }
-    this.#previous.set(key.bytes, 0, key.length);
+    this.#previous.copy(key);
   }
 
   #leaf(page: number, window: Window, at: number, low: KeyBuffer | undefined, high: KeyBuffer | undefined): void {

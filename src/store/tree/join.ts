@@ -67,9 +67,9 @@ export function joinBranches(path: TreePath, level: number, left: number, right:
   const separator = path.separator;
   loadSeparator(separator, path.windowOf(parent), path.atOf(parent), slot + 1, pageEnd);
   if (leftCount > 1) loadSeparator(path.first, leftWindow, leftAt, 1, pageEnd);
-  else path.first.set(separator.bytes, 0, separator.length);
+  else path.first.copy(separator);
   if (rightCount > 1) loadSeparator(path.last, rightWindow, rightAt, rightCount - 1, pageEnd);
-  else path.last.set(separator.bytes, 0, separator.length);
+  else path.last.copy(separator);
   const size = (prefix: number): number =>
     BRANCH_SLOT_SIZE +
     branchEntrySize(separator.length - prefix) +

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { assert } from "../../errors.ts";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { lengthOf, partOf } from "../format/typed-array.ts";
-import type { Window } from "../pager/pages.ts";
+import { Window } from "../pager/pages.ts";
 
 /** Zeros behind the longest key. */
 const KEY_PADDING = 8;
@@ -16,9 +16,10 @@ const KEY_PADDING = 8;
 export const KEY_BUFFER_SIZE = 2048 + KEY_PADDING;
 
 export class KeyBuffer {
-  /** Room for the key. Who writes here calls `end` afterwards. */
-  readonly bytes: Buffer = Buffer.alloc(KEY_BUFFER_SIZE);
-  readonly view: DataView = new DataView(this.bytes.buffer, this.bytes.byteOffset, KEY_BUFFER_SIZE);
+  /** Room for the key, as something to copy from and to. Who writes here calls `end` afterwards. */
+  readonly memory: Window = new Window(Buffer.alloc(KEY_BUFFER_SIZE));
+  readonly bytes: Buffer = this.memory.bytes;
+  readonly view: DataView = this.memory.view;
   /** Bytes of the key. */
   length = 0;
 
@@ -31,9 +32,15 @@ export class KeyBuffer {
     this.length = length;
   }
 
-  /** Makes a copy of `length` bytes the key. */
-  set(source: Uint8Array, from = 0, length = source.length - from): void {
-    copyBytes(this.bytes, 0, source, from, length);
+  /** Makes a copy of the first `length` bytes the key. */
+  set(source: Uint8Array, length: number = source.length): void {
+    copyBytes(this.bytes, 0, source, 0, length);
+    this.end(length);
+  }
+
+  /** Makes a copy of another key, or of its first `length` bytes, the key. */
+  copy(other: KeyBuffer, length: number = other.length): void {
+    copyRange(this.memory, 0, other.memory, 0, length);
     this.end(length);
   }
 
@@ -71,7 +78,7 @@ const MOVE_WORDS_MAX = 48;
 /** Up to here a loop over words beats `set`, which needs a view of the source. */
 const COPY_WORDS_MAX = 192;
 
-/** Copies bytes from window to window. Source and target do not overlap. */
+/** Copies bytes from window to window, or from or to the memory of a key. Source and target do not overlap. */
 export function copyRange(target: Window, to: number, source: Window, from: number, length: number): void {
   const read = source.view;
   const write = target.view;

@@ -174,8 +174,8 @@ export function loadLeafKey(key: KeyBuffer, window: Window, at: number, slot: nu
   const prefix = prefixLength(view, at);
   const length = leafSuffixLength(view, at, slot);
   if (prefix + length > KEY_SIZE_MAX) throw keyDamage(view, at, prefix + length);
-  copyBytes(key.bytes, 0, window.bytes, at + pageEnd - prefix, prefix);
-  copyBytes(key.bytes, prefix, window.bytes, at + leafCell(view, at, slot) + LEAF_CELL_SUFFIX, length);
+  copyRange(key.memory, 0, window, at + pageEnd - prefix, prefix);
+  copyRange(key.memory, prefix, window, at + leafCell(view, at, slot) + LEAF_CELL_SUFFIX, length);
   key.end(prefix + length);
 }
 
@@ -205,7 +205,7 @@ export class LeafBuilder {
     this.#heap = heapTop(this.#pageEnd, prefix);
     this.#flags = TREE_FLAG_VALUES_ASCII | (hasNonAscii(key.bytes, 0, prefix) ? 0 : TREE_FLAG_KEYS_ASCII);
     initPage(target.view, at, page, PAGE_TYPE_LEAF, 0, transaction);
-    copyBytes(target.bytes, at + this.#pageEnd - prefix, key.bytes, 0, prefix);
+    copyRange(target, at + this.#pageEnd - prefix, key.memory, 0, prefix);
   }
 
   /** Appends copies of the entries `from … to - 1` of another leaf, whose keys share this page's prefix. */

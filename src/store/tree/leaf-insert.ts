@@ -248,7 +248,7 @@ function slotOf(division: Division, item: number): number {
 
 /** Loads the key of an item. */
 function loadItem(path: TreePath, division: Division, item: number, key: KeyBuffer): void {
-  if (item === division.slot) key.set(path.entry.key.bytes, 0, path.entry.key.length);
+  if (item === division.slot) key.copy(path.entry.key);
   else loadLeafKey(key, division.window, division.at, slotOf(division, item), path.pages.pageEnd);
 }
 

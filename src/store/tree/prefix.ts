@@ -45,5 +45,5 @@ export function separate(separator: KeyBuffer, lower: KeyBuffer, upper: KeyBuffe
   const shared = sharedLength(lower, upper);
   if (shared === upper.length)
     throw new CorruptionError(page, "keys in ascending order", "one that is not above another");
-  separator.set(upper.bytes, 0, shared + 1);
+  separator.copy(upper, shared + 1);
 }
