@@ -20,6 +20,7 @@ import {
   EMPTY_MAP,
   type GroupBits,
   groupWords,
+  hasGroupBits,
   type MapIndex,
   mapLeafOf,
   readMapIndex,
@@ -49,8 +50,7 @@ interface Union {
 /** A group as the running transaction sees it. */
 interface WorkingGroup {
   readonly busy: GroupBits;
-  /** Made when the transaction first takes or gives up a page of the group: as the newest map has it, and as it becomes. */
-  before: GroupBits | undefined;
+  /** Made from the newest map's when the transaction first takes or gives up a page of the group. */
   working: GroupBits | undefined;
 }
 
@@ -96,7 +96,10 @@ export class FreeSpace {
     this.#indexes = indexes;
     this.#live = live;
     this.#newest = this.#indexOf(live[0]);
-    for (const { busy, before, working } of this.#groups.values()) this.#spare(busy, before, working);
+    for (const { busy, working } of this.#groups.values()) {
+      this.#spare(busy);
+      if (working !== undefined) this.#spare(working);
+    }
     this.#groups.clear();
     this.#cursor = 0;
     this.#runHint = { count: 0, from: 0 };
@@ -126,8 +129,10 @@ export class FreeSpace {
   /** The groups whose bits differ from the newest map's. */
   changed(): Map<number, GroupBits> {
     const changed = new Map<number, GroupBits>();
-    for (const [group, { before, working }] of this.#groups) {
-      if (before !== undefined && working !== undefined && !haveSameBits(working, before)) changed.set(group, working);
+    for (const [group, { working }] of this.#groups) {
+      if (working !== undefined && !hasGroupBits(this.#pages, this.#live[0], this.#newest, group, working)) {
+        changed.set(group, working);
+      }
     }
     return changed;
   }
@@ -243,10 +248,7 @@ export class FreeSpace {
 
   #workingBits(group: number): GroupBits {
     const state = this.#group(group);
-    if (state.working === undefined) {
-      state.before = this.#newestBits(group);
-      state.working = this.#copy(state.before);
-    }
+    state.working ??= this.#newestBits(group);
     return state.working;
   }
 
@@ -261,9 +263,9 @@ export class FreeSpace {
     return copy;
   }
 
-  /** Nobody uses these arrays any more. */
-  #spare(...arrays: (GroupBits | undefined)[]): void {
-    for (const bits of arrays) if (bits !== undefined && this.#spares.length < SPARES_MAX) this.#spares.push(bits);
+  /** Nobody uses this array any more. */
+  #spare(bits: GroupBits): void {
+    if (this.#spares.length < SPARES_MAX) this.#spares.push(bits);
   }
 
   /** The bits of the newest snapshot's map, as a copy. */
@@ -286,7 +288,7 @@ export class FreeSpace {
   #group(group: number): WorkingGroup {
     let state = this.#groups.get(group);
     if (state === undefined) {
-      state = { busy: this.#copy(this.#union(group).bits), before: undefined, working: undefined };
+      state = { busy: this.#copy(this.#union(group).bits), working: undefined };
       this.#groups.set(group, state);
     }
     return state;
@@ -362,11 +364,6 @@ function setBits(bits: GroupBits, from: number, to: number, value: boolean): voi
     if (value) bits[bit >>> 5] |= 1 << (bit & 31);
     else bits[bit >>> 5] &= ~(1 << (bit & 31));
   }
-}
-
-function haveSameBits(a: GroupBits, b: GroupBits): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 function isSame(a: readonly number[], b: readonly number[]): boolean {

@@ -145,6 +145,21 @@ export function addGroupBits(
   for (let i = 0; i < words; i++) bits[i] |= view.getUint32(at + MAP_BITS + i * 4, true);
 }
 
+/** Whether a group's bits are those that a snapshot's map has. @throws CorruptionError */
+export function hasGroupBits(
+  pages: Pages,
+  bounds: PageBounds,
+  index: MapIndex,
+  group: number,
+  bits: GroupBits,
+): boolean {
+  const page = mapLeafOf(index, group);
+  if (page === 0) return bits.every((word) => word === 0);
+  const { view, at } = checkMapPage(pages, bounds, page, 0, group);
+  for (let i = 0; i < bits.length; i++) if (bits[i] !== view.getUint32(at + MAP_BITS + i * 4, true)) return false;
+  return true;
+}
+
 /** Words of a group's bits. */
 export function groupWords(pages: Pages): number {
   return groupPages(pages.pageEnd) >>> 5;
