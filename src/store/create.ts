@@ -74,7 +74,7 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): Buffer {
   key.set(storeRecordKey(""));
   const { keyEncoding = "ordered" } = options;
   const valueEncoding = valueEncodingName(options.valueEncoding ?? "msgpack");
-  const record = encodeStoreRecord(0, 0, 0, { keyEncoding, valueEncoding });
+  const record = encodeStoreRecord({ root: 0, level: 0, entryCount: 0, keyEncoding, valueEncoding });
   catalog.put(key, record, 0, record.length, false);
 
   const { view } = pages.windows[0];

@@ -28,7 +28,12 @@ export class CatalogReader {
   /** The tree of the store's entries in a snapshot. @throws CorruptionError if the catalog has no record of it */
   source(snapshot: Snapshot): Source & { tree: StoreRecord } {
     if (this.#last?.snapshot === snapshot) return this.#last.source;
-    const source = { bounds: snapshot, tree: this.#read(snapshot) };
+    return this.remember(snapshot, this.#read(snapshot));
+  }
+
+  /** What the catalog of a snapshot says: who commits one knows it, and whoever reads it next need not look. */
+  remember(snapshot: Snapshot, tree: StoreRecord): Source & { tree: StoreRecord } {
+    const source = { bounds: snapshot, tree };
     this.#last = { snapshot, source };
     return source;
   }

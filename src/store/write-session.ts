@@ -17,7 +17,8 @@ export class WriteSession {
   /** Writes the tree of the entries, and when that is done the catalog. */
   readonly #tree: TreeWriter;
   readonly #catalog: CatalogReader;
-  readonly #record: StoreRecord;
+  /** As the transaction found it, and at its end as it leaves it. */
+  #record: StoreRecord;
   /** The tree as it was when the part began. */
   #partRoot: TreeRoot;
   #version = 0;
@@ -129,7 +130,7 @@ export class WriteSession {
     try {
       this.#pager.commitSync(this.#transaction, catalog, this.#transaction.base.userVersion);
     } finally {
-      this.#transaction.forget();
+      this.#ended();
     }
   }
 
@@ -140,8 +141,15 @@ export class WriteSession {
     try {
       return this.#pager.commit(this.#transaction, catalog, this.#transaction.base.userVersion);
     } finally {
-      this.#transaction.forget();
+      this.#ended();
     }
+  }
+
+  /** If the commit fails, nobody ever reads the snapshot that would have been. */
+  #ended(): void {
+    const { snapshot } = this.#transaction;
+    if (snapshot !== undefined) this.#catalog.remember(snapshot, this.#record);
+    this.#transaction.forget();
   }
 
   /** Writes the store's record into the catalog. Undefined, and the lock released, if nothing was changed. */
@@ -149,12 +157,13 @@ export class WriteSession {
     try {
       this.checkWhole();
       const { root, level, entryCount } = this.#tree.tree;
-      const before = this.#record;
-      if (isSameTree(this.#tree.tree, before)) {
+      const { keyEncoding, valueEncoding } = this.#record;
+      if (isSameTree(this.#tree.tree, this.#record)) {
         this.abort();
         return undefined;
       }
-      const record = encodeStoreRecord(root, level, entryCount, before);
+      this.#record = { root, level, entryCount, keyEncoding, valueEncoding };
+      const record = encodeStoreRecord(this.#record);
       const { base } = this.#transaction;
       this.#transaction.entriesDone();
       const catalog = this.#tree;

@@ -42,7 +42,13 @@ export function soundBytes(value: unknown): Uint8Array | undefined {
   const length = bytesLength(value);
   if (length < 0) return undefined;
   // Shorter ones are copied once, and by their length, anyway; their buffer would have to be made to be looked at.
-  return length > HEAP_BYTES_MAX && types.isSharedArrayBuffer(bufferOf(value)) ? new Uint8Array(value) : value;
+  return length > HEAP_BYTES_MAX && isShared(bufferOf(value)) ? new Uint8Array(value) : value;
+}
+
+/** The prototype is asked first, which spares a call into the runtime. Who gives a shared one a false prototype may change
+ * the bytes while they are stored, and nothing else. */
+function isShared(buffer: ArrayBufferLike): boolean {
+  return !(buffer instanceof ArrayBuffer) && types.isSharedArrayBuffer(buffer);
 }
 
 /** A copy that belongs to the caller. Not from a pool: one kept value would pin the others', and a transfer take them away. */

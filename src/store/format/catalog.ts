@@ -41,13 +41,10 @@ const VALUE_ENCODINGS: readonly string[] = ["", "msgpack", "json", "string", "bi
 const VALUE_ENCODING_CUSTOM = 255;
 
 /** A named store as the catalog keeps it. Encodings are by name; one of the user's is "custom:" and its name. */
-export interface StoreRecord extends StoreEncodings {
+export interface StoreRecord {
   readonly root: number;
   readonly level: number;
   readonly entryCount: number;
-}
-
-export interface StoreEncodings {
   readonly keyEncoding: string;
   readonly valueEncoding: string;
 }
@@ -65,12 +62,7 @@ export function storeRecordKey(name: string): Uint8Array {
   return Buffer.concat([Uint8Array.of(CATALOG_KIND_STORE), Buffer.from(name)]);
 }
 
-export function encodeStoreRecord(
-  root: number,
-  level: number,
-  entryCount: number,
-  { keyEncoding, valueEncoding }: StoreEncodings,
-): Uint8Array {
+export function encodeStoreRecord({ root, level, entryCount, keyEncoding, valueEncoding }: StoreRecord): Uint8Array {
   const custom = valueEncoding.startsWith(CUSTOM_PREFIX);
   const name = custom ? Buffer.from(valueEncoding.slice(CUSTOM_PREFIX.length)) : NO_NAME;
   const bytes = new Uint8Array(CATALOG_VALUE_NAME + name.length);

@@ -84,6 +84,8 @@ export class PageTransaction implements PageWriter {
   #highest: number;
   #actions: Action[] = [];
   #pageCountOfPart: number;
+  /** What its commit makes, from `finish` on. */
+  snapshot: Snapshot | undefined;
 
   constructor(file: StoreFile, pages: MappedPages, space: FreeSpace, base: Snapshot, room: { short: boolean }) {
     this.pages = pages;
@@ -291,6 +293,7 @@ export class PageTransaction implements PageWriter {
       userVersion,
     };
     this.#space.remember(snapshot, map.index);
+    this.snapshot = snapshot;
     const runs = new Uint32Array(this.#written.size * 2);
     let i = 0;
     for (const [page, count] of this.#written) {
