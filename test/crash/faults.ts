@@ -166,7 +166,7 @@ export function roomFails(engine: Engine, call: "grow" | "prepare" | "populate",
   writer.process.failures.add(call, nth, "ENOSPC", true);
   const before = scene.history.acknowledged;
   let code: string | undefined;
-  for (let i = 0; i < 25 && code === undefined; i++) {
+  for (let i = 0; i < 100 && code === undefined; i++) {
     const changes = scene.begin();
     code = codeOf(() => writer.store.transactionSync((transaction) => apply(transaction, changes)));
     if (code === undefined) scene.history.acknowledge();

@@ -45,8 +45,10 @@ export function soundBytes(value: unknown): Uint8Array | undefined {
   return length > HEAP_BYTES_MAX && isShared(bufferOf(value)) ? new Uint8Array(value) : value;
 }
 
-/** The prototype is asked first, which spares a call into the runtime. Who gives a shared one a false prototype may change
- * the bytes while they are stored, and nothing else. */
+/**
+ * The prototype is asked first, which spares a call into the runtime. Who gives a shared one a false prototype may change
+ * the bytes while they are stored, and nothing else.
+ */
 function isShared(buffer: ArrayBufferLike): boolean {
   return !(buffer instanceof ArrayBuffer) && types.isSharedArrayBuffer(buffer);
 }
