@@ -156,7 +156,7 @@ class Walk {
     const cells: number[] = [];
     const prefix = prefixLength(view, at);
     this.entryCount += count;
-    const prefixText = !hasNonAscii(window.bytes, at + pageEnd - prefix, prefix);
+    const prefixText = !hasNonAscii(view, at + pageEnd - prefix, prefix);
     if (!prefixText && (flags & TREE_FLAG_KEYS_ASCII) !== 0) this.#onProblem(page, "an ASCII prefix", "another one");
     let first = true;
     for (let slot = 0; slot < count; slot++) {
@@ -183,7 +183,7 @@ class Walk {
     const view = window.view;
     const meta = leafMeta(view, at, slot);
     const suffixAt = at + leafCell(view, at, slot) + LEAF_CELL_SUFFIX;
-    const notAscii = hasNonAscii(window.bytes, suffixAt, leafSuffixLength(view, at, slot));
+    const notAscii = hasNonAscii(view, suffixAt, leafSuffixLength(view, at, slot));
     if (notAscii !== ((meta & LEAF_META_SUFFIX_NOT_ASCII) !== 0)) {
       this.#onProblem(page, `the right text bit of the key in slot ${slot}`, "the wrong one");
     }
@@ -200,7 +200,7 @@ class Walk {
     const place = this.#place;
     const kind = valueKind(leafMeta(window.view, at, slot));
     place.locate(this.#pages, this.#bounds, window, at, slot);
-    if (place.ascii && hasNonAscii(place.window.bytes, place.at, place.length)) {
+    if (place.ascii && hasNonAscii(place.window.view, place.at, place.length)) {
       this.#onProblem(page, `an ASCII value in slot ${slot}`, "other bytes");
     }
     if (kind === VALUE_KIND_INLINE) return;

@@ -158,9 +158,11 @@ export function compareKeys(left: KeyBuffer, right: KeyBuffer): number {
 /** Leading bytes two keys have in common. */
 export function sharedLength(left: KeyBuffer, right: KeyBuffer): number {
   const shorter = Math.min(left.length, right.length);
-  let index = 0;
-  while (index < shorter && left.bytes[index] === right.bytes[index]) index++;
-  return index;
+  for (let index = 0; index < shorter; index += 4) {
+    const difference = left.view.getInt32(index) ^ right.view.getInt32(index);
+    if (difference !== 0) return Math.min(index + (Math.clz32(difference) >>> 3), shorter);
+  }
+  return shorter;
 }
 
 /** A character has at most this many continuation bytes in UTF-8. */

@@ -63,9 +63,12 @@ export class PendingEntry {
 }
 
 /** Whether any of the bytes is not ASCII. */
-export function hasNonAscii(bytes: Uint8Array, at: number, length: number): boolean {
-  for (let index = 0; index < length; index++) if (bytes[at + index] >= 0x80) return true;
-  return false;
+export function hasNonAscii(view: DataView, at: number, length: number): boolean {
+  let seen = 0;
+  let index = 0;
+  for (; index + 4 <= length; index += 4) seen |= view.getInt32(at + index, true);
+  for (; index < length; index++) seen |= view.getUint8(at + index);
+  return (seen & 0x80808080) !== 0;
 }
 
 /** Writes suffix and value of an entry behind the cell's length field. Returns whether the suffix is ASCII. */
@@ -103,7 +106,7 @@ function flagsAfter(flags: number, meta: number): number {
 function metaOf(old: number, window: Window, suffixAt: number, length: number): number {
   const kept = (old & ~(LEAF_META_SUFFIX_LENGTH | LEAF_META_SUFFIX_NOT_ASCII)) | length;
   if ((old & LEAF_META_SUFFIX_NOT_ASCII) === 0) return kept;
-  return hasNonAscii(window.bytes, suffixAt, length) ? kept | LEAF_META_SUFFIX_NOT_ASCII : kept;
+  return hasNonAscii(window.view, suffixAt, length) ? kept | LEAF_META_SUFFIX_NOT_ASCII : kept;
 }
 
 /** Puts an entry, for which there is room and whose key shares the page's prefix, in front of a slot of an own page. */
@@ -203,7 +206,7 @@ export class LeafBuilder {
     this.#prefix = prefix;
     this.#count = 0;
     this.#heap = heapTop(this.#pageEnd, prefix);
-    this.#flags = TREE_FLAG_VALUES_ASCII | (hasNonAscii(key.bytes, 0, prefix) ? 0 : TREE_FLAG_KEYS_ASCII);
+    this.#flags = TREE_FLAG_VALUES_ASCII | (hasNonAscii(key.view, 0, prefix) ? 0 : TREE_FLAG_KEYS_ASCII);
     initPage(target.view, at, page, PAGE_TYPE_LEAF, 0, transaction);
     copyRange(target, at + this.#pageEnd - prefix, key.memory, 0, prefix);
   }

@@ -49,7 +49,7 @@ export function insertEntry(path: TreePath, slot: number): void {
   const entry = path.entry;
   const heap = view.getUint32(at + TREE_HEAP_START, true);
   const prefix = heap >>> 16;
-  if ((treeFlags(view, at) & TREE_FLAG_VERIFY_PREFIX) !== 0) {
+  if (!path.sharesPrefix && (treeFlags(view, at) & TREE_FLAG_VERIFY_PREFIX) !== 0) {
     const side = comparePrefix(view, at + path.pages.pageEnd - prefix, prefix, entry.key);
     if (side !== 0) {
       insertOutside(path, slot, side);

@@ -43,6 +43,8 @@ export class TreePath {
   entryCount = 0;
   /** Whether `page` and `slot` describe a way down the tree as it is now. */
   settled = false;
+  /** Whether the key in hand is known to share the prefix of the leaf. */
+  sharesPrefix = false;
   /** Page at each level of the way, the leaf at 0. */
   readonly page: Uint32Array = new Uint32Array(DEPTH_MAX);
   /** Slot in the page at each level; at 0 what `searchLeaf` returned. */
@@ -85,6 +87,7 @@ export class TreePath {
     const { pageCount, number } = this.writer;
     let page = this.root;
     this.settled = false;
+    this.sharesPrefix = false;
     for (let level = this.level; level > 0; level--) {
       checkPageNumber(page, pageCount);
       const view = this.windowOf(page).view;

@@ -14,6 +14,7 @@ import {
   fitsInline,
   LEAF_META_KIND_SHIFT,
   LEAF_META_VALUE_NOT_ASCII,
+  leafHead,
   leafMeta,
   VALUE_KIND_INLINE,
   VALUE_KIND_OVERFLOW,
@@ -22,7 +23,7 @@ import {
 import { DEPTH_MAX } from "../format/limits.ts";
 import { OVERFLOW_REFERENCE_SIZE } from "../format/overflow.ts";
 import { pageTransaction } from "../format/page.ts";
-import { entryCount, LAST_INSERT_NONE, prefixLength } from "../format/tree-page.ts";
+import { entryCount, LAST_INSERT_NONE, lastInsert, prefixLength } from "../format/tree-page.ts";
 import type { PageWriter, TreeRoot } from "../pager/pages.ts";
 import { comparePrefix, type KeyBuffer } from "./key.ts";
 import { insertEntry, replaceEntry } from "./leaf-insert.ts";
@@ -178,9 +179,13 @@ export class TreeWriter {
     const pageEnd = path.pages.pageEnd;
     const prefix = prefixLength(view, at);
     if (prefix !== 0 && comparePrefix(view, at + pageEnd - prefix, prefix, key) !== 0) return ELSEWHERE;
-    const slot = searchLeaf(view, at, page, path.writer.number, pageEnd, key);
+    path.sharesPrefix = true;
+    const count = entryCount(view, at);
+    // Ascending input goes behind the last entry, time after time.
+    const ascends = lastInsert(view, at) === count - 1 && key.view.getUint32(prefix) > leafHead(view, at, count - 1);
+    const slot = ascends ? ~count : searchLeaf(view, at, page, path.writer.number, pageEnd, key);
     if (slot === ~0 && !path.onLeftEdge(0)) return ELSEWHERE;
-    if (slot === ~entryCount(view, at) && !path.onRightEdge(0)) return ELSEWHERE;
+    if (slot === ~count && !path.onRightEdge(0)) return ELSEWHERE;
     return slot;
   }
 
