@@ -57,6 +57,7 @@ Status populate(const CommitPlan::Record& record) {
 /** So many new pages are taken out of the page table together, if they are at least every fourth where they lie. */
 constexpr size_t kManyPages = 16;
 constexpr size_t kSpread = 4;
+/** Pages behind the last that may have been made ready and not taken. */
 constexpr size_t kManyMore = 64;
 
 /**
