@@ -18,7 +18,7 @@ export class CatalogReader {
   readonly #finder = new Finder();
   /** Of the store's record. */
   readonly key: KeyBuffer = new KeyBuffer();
-  #last: { snapshot: Snapshot; source: Source & { tree: StoreRecord } } | undefined;
+  #last: { snapshot: Snapshot; source: Source & { tree: StoreRecord }; bytes: Uint8Array } | undefined;
 
   constructor(pages: Pages, name: string) {
     this.#pages = pages;
@@ -27,25 +27,33 @@ export class CatalogReader {
 
   /** The tree of the store's entries in a snapshot. @throws CorruptionError if the catalog has no record of it */
   source(snapshot: Snapshot): Source & { tree: StoreRecord } {
-    if (this.#last?.snapshot === snapshot) return this.#last.source;
-    return this.remember(snapshot, this.#read(snapshot));
+    return this.#last?.snapshot === snapshot ? this.#last.source : this.read(snapshot);
   }
 
-  /** What the catalog of a snapshot says: who commits one knows it, and whoever reads it next need not look. */
-  remember(snapshot: Snapshot, tree: StoreRecord): Source & { tree: StoreRecord } {
-    const source = { bounds: snapshot, tree };
-    this.#last = { snapshot, source };
-    return source;
-  }
-
-  #read(snapshot: Snapshot): StoreRecord {
+  /** The same, out of the catalog in any case: a writer must not build on what is no longer there. @throws as `source` */
+  read(snapshot: Snapshot): Source & { tree: StoreRecord } {
     const { catalogRoot, catalogLevel, pageCount } = snapshot;
     const finder = this.#finder;
-    if (!finder.find(this.#pages, snapshot, catalogRoot, catalogLevel, this.key)) {
-      throw new CorruptionError(catalogRoot, "a catalog with a record of the default store", "none");
-    }
+    if (!finder.find(this.#pages, snapshot, catalogRoot, catalogLevel, this.key)) throw noRecord(catalogRoot);
     finder.locate(this.#pages, snapshot);
     const { window, at, length } = finder.value;
-    return decodeStoreRecord(Uint8Array.prototype.slice.call(window.bytes, at, at + length), finder.page, pageCount);
+    const last = this.#last;
+    if (last?.snapshot === snapshot && window.bytes.compare(last.bytes, 0, last.bytes.length, at, at + length) === 0) {
+      return last.source;
+    }
+    const bytes = Uint8Array.prototype.slice.call(window.bytes, at, at + length);
+    return this.remember(snapshot, decodeStoreRecord(bytes, finder.page, pageCount), bytes);
   }
+
+  /** What the catalog of a snapshot says: who commits one knows it, and whoever reads through it next need not look. */
+  remember(snapshot: Snapshot, tree: StoreRecord, bytes: Uint8Array): Source & { tree: StoreRecord } {
+    const source = { bounds: snapshot, tree };
+    this.#last = { snapshot, source, bytes };
+    return source;
+  }
+}
+
+/** The error for a catalog that has lost the store's record. */
+export function noRecord(root: number): CorruptionError {
+  return new CorruptionError(root, "a catalog with a record of the default store", "none");
 }

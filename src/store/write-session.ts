@@ -2,14 +2,15 @@
  * One stay under the writer lock: the tree of the store's entries and the catalog as they are being changed, in parts
  * that can be undone one by one, ended by a commit or an abort.
  */
-import { assert } from "../errors.ts";
 import { encodeStoreRecord, type StoreRecord } from "./format/catalog.ts";
 import type { Pager, PendingCommit } from "./pager/pager.ts";
 import type { TreeRoot } from "./pager/pages.ts";
 import type { CatalogRoot, PageTransaction } from "./pager/transaction.ts";
-import type { CatalogReader, Source } from "./source.ts";
+import { type CatalogReader, noRecord, type Source } from "./source.ts";
 import type { KeyBuffer } from "./tree/key.ts";
 import { TreeWriter } from "./tree/writer.ts";
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 export class WriteSession {
   readonly #pager: Pager;
@@ -19,6 +20,8 @@ export class WriteSession {
   readonly #catalog: CatalogReader;
   /** As the transaction found it, and at its end as it leaves it. */
   #record: StoreRecord;
+  /** The record as it was written. */
+  #recordBytes = NO_BYTES;
   /** The tree as it was when the part began. */
   #partRoot: TreeRoot;
   #version = 0;
@@ -37,7 +40,7 @@ export class WriteSession {
     this.#transaction = pager.begin();
     try {
       const { base } = this.#transaction;
-      this.#record = catalog.source(base).tree;
+      this.#record = catalog.read(base).tree;
       this.#tree = writerOf(previous === undefined ? undefined : previous.#tree, this.#transaction, this.#record);
     } catch (error) {
       pager.abort();
@@ -148,7 +151,7 @@ export class WriteSession {
   /** If the commit fails, nobody ever reads the snapshot that would have been. */
   #ended(): void {
     const { snapshot } = this.#transaction;
-    if (snapshot !== undefined) this.#catalog.remember(snapshot, this.#record);
+    if (snapshot !== undefined) this.#catalog.remember(snapshot, this.#record, this.#recordBytes);
     this.#transaction.forget();
   }
 
@@ -163,13 +166,14 @@ export class WriteSession {
         return undefined;
       }
       this.#record = { root, level, entryCount, keyEncoding, valueEncoding };
-      const record = encodeStoreRecord(this.#record);
+      const bytes = encodeStoreRecord(this.#record);
+      this.#recordBytes = bytes;
       const { base } = this.#transaction;
       this.#transaction.entriesDone();
       const catalog = this.#tree;
       catalog.restore({ root: base.catalogRoot, level: base.catalogLevel, entryCount: base.catalogCount });
-      const added = catalog.put(this.#catalog.key, record, 0, record.length, false);
-      assert(!added, "the store's record was there");
+      // It was there when the transaction began: pages it wrote were in use, though the map said they were free.
+      if (catalog.put(this.#catalog.key, bytes, 0, bytes.length, false)) throw noRecord(base.catalogRoot);
       return { catalogRoot: catalog.root, catalogLevel: catalog.level, catalogCount: catalog.entryCount };
     } catch (error) {
       this.abort();

@@ -1,7 +1,8 @@
 /** Bytes on the disk that are not what they must be: reported with page, expectation and finding, never as data. */
-import { copyFileSync, truncateSync } from "node:fs";
+import { copyFileSync, readFileSync, truncateSync } from "node:fs";
 import { expect, test } from "vitest";
 import { open, type Store } from "../../src/index.ts";
+import { MAP_BITS } from "../../src/store/format/map.ts";
 import {
   META_CATALOG_ROOT,
   META_COPY,
@@ -17,9 +18,17 @@ import {
   META_STORE_ID,
   META_USER_VERSION,
 } from "../../src/store/format/meta.ts";
-import { getUint53, setUint53 } from "../../src/store/format/page.ts";
+import {
+  getUint53,
+  PAGE_TYPE,
+  PAGE_TYPE_BRANCH,
+  PAGE_TYPE_LEAF,
+  pageType,
+  setUint53,
+} from "../../src/store/format/page.ts";
+import { entryCount, TREE_ENTRY_COUNT, TREE_HEAP_START, TREE_LAST_INSERT } from "../../src/store/format/tree-page.ts";
 import { startAgent } from "../process/processes.ts";
-import { codeOf } from "../support/opened.ts";
+import { codeOf, newStorePath } from "../support/opened.ts";
 import { ON_WINDOWS } from "../support/system.ts";
 import { PAGE_SIZE, pageKinds } from "./pages.ts";
 import { closedStore, damageOf, ENTRIES, expectUnharmed, expectUnharmedFile, patch, patchMetas } from "./store-file.ts";
@@ -200,6 +209,62 @@ test("DAMAGED: a page that claims to be newer than the state that leads to it", 
     setUint53(view, 24, getUint53(view, 24) + 1);
   });
   expect((await damageOf(() => readAll(path))).page).toBe(leaf);
+});
+
+test("DAMAGED: no write over a catalog that a damaged map called free is acknowledged", async () => {
+  const path = newStorePath();
+  const options = { keyEncoding: "string", valueEncoding: "string" } as const;
+  const filled = open<string, string>(path, options);
+  filled.transactionSync((transaction) => {
+    for (let i = 0; i < 2000; i++) transaction.put(`k${i}`, "v".repeat(50));
+  });
+  filled.closeSync();
+  const { map, catalog } = pageKinds(path);
+  expect(catalog).toBeLessThan(8);
+  patch(path, map * PAGE_SIZE, (bytes) => bytes.fill(0, MAP_BITS, MAP_BITS + 1));
+  const store = open<string, string>(path, options);
+  for (let i = 0; i < 6; i++) {
+    const key = i % 2 === 0 ? `k${i * 300}` : `q${i}32`;
+    await damageOf(() => (i % 2 === 0 ? store.put(key, "y".repeat(60)) : store.putSync(key, "x".repeat(100))));
+  }
+  expect(store.check().ok).toBe(false);
+  store.closeSync();
+});
+
+/** The only leaf that has so many entries. */
+function leafOf(path: string, entries: number): number {
+  const bytes = readFileSync(path);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const starts = Array.from({ length: bytes.length / PAGE_SIZE }, (_, page) => page * PAGE_SIZE);
+  const isLeaf = (at: number): boolean => pageType(view, at) === PAGE_TYPE_LEAF && entryCount(view, at) === entries;
+  return starts.findIndex(isLeaf);
+}
+
+test.each([
+  ["a heap from behind its end", TREE_HEAP_START, 0x7fff],
+  ["a heap from the next page on", TREE_HEAP_START, 3000],
+  ["more entries than fit", TREE_ENTRY_COUNT, 0xffff],
+  ["another kind", PAGE_TYPE, PAGE_TYPE_BRANCH],
+] as const)("DAMAGED: a leaf that gets %s while ascending keys are put", async (_name, field, value) => {
+  const path = newStorePath();
+  const store = open<string, string>(path, { keyEncoding: "string", valueEncoding: "string" });
+  store.putSync("a", "v");
+  let before: Uint8Array = new Uint8Array(0);
+  const write = (): void =>
+    store.transactionSync((transaction) => {
+      for (const key of "bcdefg") transaction.put(key, "v");
+      patch(path, leafOf(path, 7) * PAGE_SIZE, (bytes) => {
+        const view = new DataView(bytes.buffer);
+        view.setUint16(field, value, true);
+        if (field === TREE_ENTRY_COUNT) view.setUint16(TREE_LAST_INSERT, value - 1, true);
+      });
+      before = readFileSync(path);
+      transaction.put("z", "into another page?");
+    });
+  await damageOf(write);
+  expect(readFileSync(path).equals(before)).toBe(true);
+  expect([...store.keys()]).toEqual(["a"]);
+  store.closeSync();
 });
 
 // Windows lets nobody truncate a file that is mapped.

@@ -46,11 +46,11 @@ export function soundBytes(value: unknown): Uint8Array | undefined {
 }
 
 /**
- * The prototype is asked first, which spares a call into the runtime. Who gives a shared one a false prototype may change
+ * The prototype is looked at first, which spares a call into the runtime. Who gives a shared one a false prototype may change
  * the bytes while they are stored, and nothing else.
  */
 function isShared(buffer: ArrayBufferLike): boolean {
-  return !(buffer instanceof ArrayBuffer) && types.isSharedArrayBuffer(buffer);
+  return Object.getPrototypeOf(buffer) !== ArrayBuffer.prototype && types.isSharedArrayBuffer(buffer);
 }
 
 /** A copy that belongs to the caller. Not from a pool: one kept value would pin the others', and a transfer take them away. */

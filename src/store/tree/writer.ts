@@ -25,6 +25,7 @@ import { OVERFLOW_REFERENCE_SIZE } from "../format/overflow.ts";
 import { pageTransaction } from "../format/page.ts";
 import { entryCount, LAST_INSERT_NONE, lastInsert, prefixLength } from "../format/tree-page.ts";
 import type { PageWriter, TreeRoot } from "../pager/pages.ts";
+import { checkLeaf } from "./checks.ts";
 import { comparePrefix, type KeyBuffer } from "./key.ts";
 import { insertEntry, replaceEntry } from "./leaf-insert.ts";
 import { giveUpRun, writeReference, writeRun } from "./overflow-run.ts";
@@ -177,6 +178,7 @@ export class TreeWriter {
     const at = path.atOf(page);
     if (pageTransaction(view, at) !== path.writer.number) return ELSEWHERE;
     const pageEnd = path.pages.pageEnd;
+    checkLeaf(view, at, page, path.writer.number, pageEnd);
     const prefix = prefixLength(view, at);
     if (prefix !== 0 && comparePrefix(view, at + pageEnd - prefix, prefix, key) !== 0) return ELSEWHERE;
     path.sharesPrefix = true;
