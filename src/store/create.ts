@@ -7,7 +7,15 @@ import { basename } from "node:path";
 import { assert, StoreError } from "../errors.ts";
 import { customEncodingName, encodeStoreRecord, storeRecordKey } from "./format/catalog.ts";
 import { groupPages, MAP_BITS, MAP_LEAF_USED } from "./format/map.ts";
-import { encodeMeta, type Layout, META_COPY, META_FIRST_AT, META_SECOND_AT, type Snapshot } from "./format/meta.ts";
+import {
+  encodeMeta,
+  hex,
+  type Layout,
+  META_COPY,
+  META_FIRST_AT,
+  META_SECOND_AT,
+  type Snapshot,
+} from "./format/meta.ts";
 import { initPage, PAGE_CHECKSUM, PAGE_TYPE_MAP_LEAF } from "./format/page.ts";
 import type { CheckedOptions } from "./options.ts";
 import { MappedPages } from "./pager/mapped-pages.ts";
@@ -63,7 +71,7 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): Buffer {
   const layout: Layout = {
     pageSize,
     runBoundaryLog2: options.runBoundaryLog2,
-    storeId: Buffer.from(storage.random(16)).toString("hex"),
+    storeId: hex(storage.random(16), 0, 16),
   };
   const pages = memoryPages(bytes, layout);
   const [catalogPage, mapPage] = free;
@@ -92,7 +100,7 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): Buffer {
   }
   const snapshot: Snapshot = {
     number: FIRST_NUMBER,
-    commitId: Buffer.from(storage.random(16)).toString("hex"),
+    commitId: hex(storage.random(16), 0, 16),
     catalogRoot: catalog.root,
     catalogLevel: 0,
     catalogCount: 1,

@@ -41,11 +41,6 @@ export function leafSlotAt(at: number, slot: number): number {
   return at + TREE_SLOTS + slot * LEAF_SLOT_SIZE;
 }
 
-/** The slot at a byte offset in the window of a leaf at `at`. */
-export function leafSlotOf(at: number, slotAt: number): number {
-  return (slotAt - at - TREE_SLOTS) / LEAF_SLOT_SIZE;
-}
-
 export function leafHead(view: DataView, at: number, slot: number): number {
   return view.getUint32(leafSlotAt(at, slot) + LEAF_SLOT_HEAD, true);
 }

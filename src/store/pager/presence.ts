@@ -31,6 +31,7 @@ import {
   coordinationSize,
 } from "../format/coordination.ts";
 import { LOCK_OWNER, LOCK_PRESENCE, LOCK_PRESENCE_LENGTH } from "../format/locks.ts";
+import { hex } from "../format/meta.ts";
 import type { CoordinationFile, FileIdentity, LockRange, Storage, StoreFile } from "./storage.ts";
 
 const PRESENCE_RANGE: LockRange = { start: LOCK_PRESENCE, length: LOCK_PRESENCE_LENGTH };
@@ -103,8 +104,7 @@ export function openOwn(storage: Storage, file: StoreFile, belonging: Belonging)
     text === COORDINATION_MAGIC_TEXT &&
     view.getUint32(COORDINATION_VERSION, true) === COORDINATION_VERSION_NOW &&
     view.getUint32(COORDINATION_CHECKSUM, true) === storage.crc32c(bytes, 0, COORDINATION_CHECKSUM, 0) &&
-    Buffer.from(bytes.subarray(COORDINATION_STORE_ID, COORDINATION_STORE_ID + 16)).toString("hex") ===
-      belonging.storeId &&
+    hex(bytes, COORDINATION_STORE_ID, 16) === belonging.storeId &&
     view.getBigUint64(COORDINATION_DEVICE, true) === belonging.identity.device &&
     view.getBigUint64(COORDINATION_INODE, true) === belonging.identity.inode &&
     view.byteLength >= coordinationSize(readCapacities(view));

@@ -17,7 +17,6 @@ import {
   leafEntrySize,
   leafMeta,
   leafSlotAt,
-  leafSlotOf,
   leafSuffixLength,
   leafValueLength,
   VALUE_KIND_INLINE,
@@ -226,22 +225,22 @@ export class LeafBuilder {
     const sourceHeap = heapStart(view, sourceAt);
     const sourceEnd = this.#pageEnd - this.#prefix + dropped;
     const suffixMax = KEY_SIZE_MAX - this.#prefix + dropped;
-    const end = leafSlotAt(sourceAt, to);
     let heap = this.#heap;
     let targetSlot = leafSlotAt(pageAt, this.#count);
     let metas = 0;
-    for (let slotAt = leafSlotAt(sourceAt, from); slotAt < end; slotAt += LEAF_SLOT_SIZE) {
+    for (let slot = from; slot < to; slot++) {
+      const slotAt = leafSlotAt(sourceAt, slot);
       const word = view.getInt32(slotAt + LEAF_SLOT_CELL, true);
       const cell = word & 0xffff;
       const oldMeta = word >>> 16;
       const oldLength = oldMeta & LEAF_META_SUFFIX_LENGTH;
       const valueAt = cell + LEAF_CELL_SUFFIX + oldLength;
       if (cell < sourceHeap || valueAt > sourceEnd || oldLength < dropped || oldLength > suffixMax) {
-        throw this.#entryDamage(dropped, view, sourceAt, leafSlotOf(sourceAt, slotAt));
+        throw this.#entryDamage(dropped, view, sourceAt, slot);
       }
       const value = view.getUint16(sourceAt + cell + LEAF_CELL_VALUE_LENGTH, true);
       if (valueAt + value > sourceEnd || valueKind(oldMeta) !== VALUE_KIND_INLINE) {
-        checkCell(view, sourceAt, leafSlotOf(sourceAt, slotAt), this.#pageEnd);
+        checkCell(view, sourceAt, slot, this.#pageEnd);
       }
       const length = oldLength - dropped;
       heap -= leafCellSize(length, value);
