@@ -54,14 +54,14 @@ struct Opening {
     const uint64_t index = at / windowSize;
     if (index >= windows.size() || windows[index] == nullptr || !windows[index]->writable()) return nullptr;
     const uint64_t offset = at % windowSize;
-    const uint64_t mapped = windows[index]->length();
-    return offset <= mapped && length <= mapped - offset ? windows[index]->base() + offset : nullptr;
+    const uint64_t shown = windows[index]->shown;
+    return offset <= shown && length <= shown - offset ? windows[index]->base() + offset : nullptr;
   }
 
   /** Makes durable what was stored through the views in the spans, which are in order. */
   platform::Status flush(const Views& views, const std::vector<Span>& spans, platform::Flush kind) const;
 
-  /** The views that stores since the last call may have gone through: of each window the longest, and those it took the place of. */
+  /** The views that stores since the last call may have gone through: of each window the newest, and those it took the place of. */
   Views takeViews() {
     Views all = windows;
     all.insert(all.end(), superseded.begin(), superseded.end());
@@ -83,7 +83,7 @@ struct Opening {
   /** Ends the bounded wait for the flush lock. */
   std::atomic<bool> stopping{false};
   const std::shared_ptr<Faults> faults;
-  /** The longest view of each window, by index; null where none is mapped. All windows have one size, which the first one fixes. */
+  /** The newest view of each window, by index; null where none is mapped. All windows have one size, which the first one fixes. */
   Views windows;
   /** Shorter views that were stored through before they got a longer one; kept only where that makes a difference to a flush. */
   Views superseded;

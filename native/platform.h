@@ -105,8 +105,12 @@ Status flushView(void* base, size_t length);
 
 /** Bytes of a page of the system's memory. */
 size_t memoryPageSize();
-/** Shortens `length` to what a view from `at` can have: on Windows it ends where the file does, elsewhere it may go on. */
-Status limitView(const File& file, uint64_t at, size_t* length);
+/**
+ * How long to map a view from `at` of which `wanted` bytes are wanted now and `most` may be later. Elsewhere than on Windows a
+ * view may go on behind the end of its file and costs nothing there, so it gets them all, unless the process may have only so much
+ * address space; on Windows it ends where the file does.
+ */
+Status viewLength(const File& file, uint64_t at, size_t wanted, size_t most, size_t* length);
 Status mapView(const File& file, uint64_t at, size_t length, bool writable, void** base);
 Status unmapView(void* base, size_t length);
 /** Lets go of the view's pages, so that the next access asks the file again. */

@@ -120,12 +120,13 @@ size_t memoryPageSize() {
   return size;
 }
 
-Status limitView(const File& file, uint64_t at, size_t* length) {
+Status viewLength(const File& file, uint64_t at, size_t wanted, size_t most, size_t* length) {
+  (void)most;
   LARGE_INTEGER size;
   if (::GetFileSizeEx(native(file), &size) == 0) return fail("mmap");
   const uint64_t end = static_cast<uint64_t>(size.QuadPart);
   if (at >= end) return failWith(ERROR_HANDLE_EOF, "mmap");
-  *length = static_cast<size_t>(std::min<uint64_t>(*length, end - at));
+  *length = static_cast<size_t>(std::min<uint64_t>(wanted, end - at));
   return Status{};
 }
 

@@ -6,10 +6,11 @@ namespace foliodb {
 
 using platform::Status;
 
-Status View::map(const platform::File& file, uint64_t at, size_t length, bool writable, std::shared_ptr<Faults> faults,
-                 std::shared_ptr<View>* view) {
+Status View::map(const platform::File& file, uint64_t at, size_t wanted, size_t most, bool writable,
+                 std::shared_ptr<Faults> faults, std::shared_ptr<View>* view) {
   void* base = nullptr;
-  Status status = platform::limitView(file, at, &length);
+  size_t length = 0;
+  Status status = platform::viewLength(file, at, wanted, most, &length);
   if (status.ok()) status = platform::mapView(file, at, length, writable, &base);
   if (!status.ok()) return status;
   // From here on the destructor unmaps.

@@ -24,10 +24,10 @@ class View {
   enum class Counting { unknown, works, useless };
 
   /**
-   * Maps [at, at + length), or as much of it as a view can have (platform::limitView); what lies past the end of the file may be
-   * mapped, but touching it is a fault.
+   * Maps `wanted` bytes from `at`, or more, up to `most`, or fewer (platform::viewLength); what lies past the end of the file may
+   * be mapped, but touching it is a fault.
    */
-  static platform::Status map(const platform::File& file, uint64_t at, size_t length, bool writable,
+  static platform::Status map(const platform::File& file, uint64_t at, size_t wanted, size_t most, bool writable,
                               std::shared_ptr<Faults> faults, std::shared_ptr<View>* view);
   ~View();
   View(const View&) = delete;
@@ -38,7 +38,11 @@ class View {
   size_t length() const { return length_; }
   bool writable() const { return writable_; }
 
-  // For prepareForStores, on JavaScript's thread.
+  // On JavaScript's thread.
+  /** Bytes that the longest ArrayBuffer over it shows. */
+  size_t shown = 0;
+
+  // For prepareForStores, there, too.
   Counting counting = Counting::unknown;
   /** A range whose pages were all in memory when they were asked for, and whether asking for more than is wanted pays. */
   size_t knownFrom = 0;

@@ -100,6 +100,22 @@ test("a forgotten file gives back descriptor, windows and threads when it is col
   expect({ status, errors, output }).toEqual({ status: 0, errors: "", output: "collected\n" });
 });
 
+// Windows can't limit a process's addresses, and maps a window anew where its file has grown.
+test.skipIf(ON_WINDOWS).each([
+  { addresses: "unlimited", anew: process.platform !== "linux" },
+  { addresses: String(32 * 1024 * 1024), anew: true },
+])("a longer ArrayBuffer of a window shows the same memory (addresses: $addresses)", ({ addresses, anew }) => {
+  const command = `ulimit -v ${addresses} && exec "$0" "$@"`;
+  const parameters = ["-c", command, process.execPath, childPath("longer.mjs"), newPath()];
+  expect(JSON.parse(execFileSync("sh", parameters, { encoding: "utf8" }))).toEqual({
+    lengths: [64, 128],
+    shared: [3, 5],
+    flushed: [5, 3, 3, 3, 3],
+    anew,
+    fault: 0,
+  });
+});
+
 // Windows can't limit a process's addresses.
 test.skipIf(ON_WINDOWS)("without address space a window is an error, and the process lives", () => {
   // 32 GiB of addresses, of which Node takes some.

@@ -2,10 +2,10 @@
  * The windows of one open store file. A window is mapped when the first page in it comes into reach, and stays until
  * the file is closed: readers may hold it.
  *
- * A window is not mapped at its full size at once but in views that double as the file grows; whoever holds an older
+ * A window is not shown at its full size at once but in views that double as the file grows; whoever holds an older
  * view reads the same memory. V8 counts an external ArrayBuffer as memory of the program: one over a whole window of
- * 1 GiB makes it collect all garbage when it is made (measured on Node 20, 22 and 26: 100 ms and more with a heap of 150 MB),
- * and limits of address space would refuse it for the smallest store.
+ * 1 GiB makes it collect all garbage when it is made (measured on Node 20, 22 and 26: 100 ms and more with a heap of 150 MB).
+ * The addon does map a window whole where it can, so that a longer view costs no page faults.
  */
 import { CorruptionError } from "../../errors.ts";
 import type { Layout } from "../format/meta.ts";
