@@ -199,7 +199,8 @@ export class WriteQueue {
     session.keepPart();
     try {
       write.run(session);
-      session.checkWhole();
+      // What it left waiting is its own matter.
+      session.settle();
     } catch (error) {
       write.failure = { error };
       session.undoPart();

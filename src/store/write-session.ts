@@ -8,6 +8,7 @@ import type { TreeRoot } from "./pager/pages.ts";
 import type { CatalogRoot, PageTransaction } from "./pager/transaction.ts";
 import { type CatalogReader, noRecord, type Source } from "./source.ts";
 import type { KeyBuffer } from "./tree/key.ts";
+import { givePutBufferBack, type PutBuffer, takePutBuffer } from "./tree/put-buffer.ts";
 import { TreeWriter } from "./tree/writer.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
@@ -25,6 +26,8 @@ export class WriteSession {
   /** The tree as it was when the part began. */
   #partRoot: TreeRoot;
   #version = 0;
+  /** Puts that wait to be made together. */
+  #waiting: PutBuffer | undefined;
   /** An error that may have left the tree half changed: the part can only be undone. */
   #broken: { readonly error: unknown } | undefined;
 
@@ -49,8 +52,9 @@ export class WriteSession {
     this.#partRoot = this.#tree.tree;
   }
 
-  /** Where reads of the transaction go: its own changes included. */
+  /** Where reads of the transaction go: its own changes included. @throws as `settle` */
   get source(): Source {
+    this.settle();
     return { bounds: this.#transaction, tree: this.#tree.tree };
   }
 
@@ -59,12 +63,32 @@ export class WriteSession {
     return this.#version;
   }
 
-  /** Whether the key was not there. @throws StoreError DISK_FULL, STORE_FULL, IO; CorruptionError */
-  put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): boolean {
+  /**
+   * Puts an entry, or keeps it to be put with others in the order of their keys: then what it meets is an error of a later
+   * call. @throws StoreError DISK_FULL, STORE_FULL, IO; CorruptionError
+   */
+  put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): void {
     this.checkWhole();
     this.#version++;
+    if (this.#tree.level === 0) {
+      this.#waiting ??= takePutBuffer();
+      if (this.#waiting.add(key, value, from, length, ascii)) return;
+      this.settle();
+    }
     try {
-      return this.#tree.put(key, value, from, length, ascii);
+      this.#tree.put(key, value, from, length, ascii);
+    } catch (error) {
+      throw this.#break(error);
+    }
+  }
+
+  /** Makes the puts that wait. @throws the error that broke the part, now or before */
+  settle(): void {
+    this.checkWhole();
+    if (this.#waiting === undefined || this.#waiting.count === 0) return;
+    try {
+      this.#tree.putAll(this.#waiting);
+      this.#waiting.clear();
     } catch (error) {
       throw this.#break(error);
     }
@@ -72,7 +96,7 @@ export class WriteSession {
 
   /** Whether the key was there. @throws as `put` */
   delete(key: KeyBuffer): boolean {
-    this.checkWhole();
+    this.settle();
     this.#version++;
     try {
       return this.#tree.delete(key);
@@ -85,6 +109,7 @@ export class WriteSession {
   clear(): void {
     this.checkWhole();
     this.#version++;
+    this.#waiting?.clear();
     try {
       this.#tree.clear();
     } catch (error) {
@@ -105,7 +130,7 @@ export class WriteSession {
 
   /** What was written until now stays, whatever is undone later. @throws the error that broke the part, if one did */
   keepPart(): void {
-    this.checkWhole();
+    this.settle();
     if (isSameTree(this.#tree.tree, this.#partRoot)) return;
     this.#transaction.keepPart();
     this.#partRoot = this.#tree.tree;
@@ -113,6 +138,7 @@ export class WriteSession {
 
   /** What was written since the last part is undone. */
   undoPart(): void {
+    this.#waiting?.clear();
     this.#transaction.undoPart();
     this.#tree.restore(this.#partRoot);
     this.#version++;
@@ -122,6 +148,7 @@ export class WriteSession {
   // Every way out releases the writer lock.
 
   abort(): void {
+    this.#release();
     this.#transaction.forget();
     this.#pager.abort();
   }
@@ -150,15 +177,21 @@ export class WriteSession {
 
   /** If the commit fails, nobody ever reads the snapshot that would have been. */
   #ended(): void {
+    this.#release();
     const { snapshot } = this.#transaction;
     if (snapshot !== undefined) this.#catalog.remember(snapshot, this.#record, this.#recordBytes);
     this.#transaction.forget();
   }
 
+  #release(): void {
+    if (this.#waiting !== undefined) givePutBufferBack(this.#waiting);
+    this.#waiting = undefined;
+  }
+
   /** Writes the store's record into the catalog. Undefined, and the lock released, if nothing was changed. */
   #finish(): CatalogRoot | undefined {
     try {
-      this.checkWhole();
+      this.settle();
       const { root, level, entryCount } = this.#tree.tree;
       const { keyEncoding, valueEncoding } = this.#record;
       if (isSameTree(this.#tree.tree, this.#record)) {

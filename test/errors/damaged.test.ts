@@ -253,6 +253,8 @@ test.each([
   const write = (): void =>
     store.transactionSync((transaction) => {
       for (const key of "bcdefg") transaction.put(key, "v");
+      // Those that waited are put before anything is read.
+      expect(transaction.has("g")).toBe(true);
       patch(path, leafOf(path, 7) * PAGE_SIZE, (bytes) => {
         const view = new DataView(bytes.buffer);
         view.setUint16(field, value, true);

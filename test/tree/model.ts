@@ -5,6 +5,7 @@ import { checkTree } from "../../src/store/tree/check.ts";
 import { Cursor } from "../../src/store/tree/cursor.ts";
 import { KeyBuffer } from "../../src/store/tree/key.ts";
 import { loadLeafKey } from "../../src/store/tree/leaf-build.ts";
+import { PutBuffer } from "../../src/store/tree/put-buffer.ts";
 import { Finder } from "../../src/store/tree/search.ts";
 import { TreeWriter } from "../../src/store/tree/writer.ts";
 import { type MemoryOptions, MemoryPages, MemoryWriter } from "./memory-pages.ts";
@@ -115,10 +116,34 @@ export class Harness {
     return added;
   }
 
+  /** Puts entries by way of a buffer, which may have to be emptied in between. */
+  putAll(entries: readonly (readonly [string, Buffer])[]): void {
+    const buffer = new PutBuffer();
+    for (const [key, value] of entries) {
+      const padded = Buffer.concat([Buffer.from("<<"), value, Buffer.from(">>")]);
+      if (!buffer.add(this.setKey(key), padded, 2, value.length, isAscii(value))) {
+        this.#putWaiting(buffer);
+        this.put(key, value);
+      }
+      this.model.put(key, value);
+    }
+    this.#putWaiting(buffer);
+  }
+
+  #putWaiting(buffer: PutBuffer): void {
+    this.tree.putAll(buffer);
+    buffer.clear();
+  }
+
   delete(key: string): boolean {
     const removed = this.tree.delete(this.setKey(key));
     if (removed !== this.model.delete(key)) throw new Error(`delete said there: ${removed}`);
     return removed;
+  }
+
+  clear(): void {
+    this.tree.clear();
+    this.model = new Model();
   }
 
   get(key: string): Buffer | undefined {

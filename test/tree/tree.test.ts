@@ -41,7 +41,12 @@ function runModel(
   let deletes = 0.2;
   for (let step = 0; step < steps; step++) {
     const key = maker(random);
-    if (random.chance(deletes)) harness.delete(key);
+    if (random.chance(0.01)) {
+      // Onto an empty tree more often than chance would have it.
+      if (random.chance(0.3)) harness.clear();
+      const count = random.pick([1, 2, 10, 30, 300]);
+      harness.putAll(Array.from({ length: count }, () => [maker(random), makeValue(random, pageSize)] as const));
+    } else if (random.chance(deletes)) harness.delete(key);
     else harness.put(key, makeValue(random, pageSize));
     if (random.chance(0.3)) {
       const other = maker(random);

@@ -1,8 +1,7 @@
 /** The value encoding "binary" (bytes as they are), and the codecs that users bring, which make bytes. */
 import type { Buffer } from "node:buffer";
 import { assert } from "../../errors.ts";
-import { lengthOf } from "../format/typed-array.ts";
-import { BytesCopier, copyBytes, isBytes, soundBytes } from "./bytes.ts";
+import { BytesCopier, bytesLength, copyBytes, isBytes, soundBytes } from "./bytes.ts";
 import { DETACHED, describeValue } from "./describe.ts";
 import { type CustomValueCodec, type ValueCodec, valueTypeError } from "./value.ts";
 
@@ -19,10 +18,10 @@ export class BinaryValueCodec implements ValueCodec<Uint8Array> {
   readonly #copier = new BytesCopier();
 
   encode(value: Uint8Array): void {
-    const bytes = soundBytes(value);
-    if (bytes === undefined) throw valueTypeError("a Uint8Array", describeBytes(value));
-    this.bytes = bytes;
-    this.length = lengthOf(bytes);
+    const length = isBytes(value) ? bytesLength(value) : -1;
+    if (length < 0) throw valueTypeError("a Uint8Array", describeBytes(value));
+    this.bytes = soundBytes(value, length);
+    this.length = length;
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): Uint8Array {
@@ -56,13 +55,13 @@ export class UserValueCodec<V> implements ValueCodec<V> {
   }
 
   encode(value: V): void {
-    const encoded: unknown = this.#users().encode(value);
-    const bytes = soundBytes(encoded);
-    if (bytes === undefined) {
+    const encoded = this.#users().encode(value);
+    const length = isBytes(encoded) ? bytesLength(encoded) : -1;
+    if (length < 0) {
       throw valueTypeError(`encoded as a Uint8Array by the codec "${this.name}"`, describeBytes(encoded));
     }
-    this.bytes = bytes;
-    this.length = lengthOf(bytes);
+    this.bytes = soundBytes(encoded, length);
+    this.length = length;
   }
 
   decode(bytes: Buffer, at: number, length: number, _ascii: boolean): V {

@@ -34,23 +34,17 @@ function isAttached(bytes: Uint8Array): boolean {
 }
 
 /**
- * Bytes to be stored: the value itself, or a copy if another thread may change it. Undefined if it is none, or its memory
- * has been transferred away. Who uses them asks them nothing but by `format/typed-array.ts`.
+ * Bytes to be stored, `length` of them: the value itself, or a copy if another thread may change it. Who uses them asks them
+ * nothing but by `format/typed-array.ts`.
  */
-export function soundBytes(value: unknown): Uint8Array | undefined {
-  if (!isBytes(value)) return undefined;
-  const length = bytesLength(value);
-  if (length < 0) return undefined;
+export function soundBytes(value: Uint8Array, length: number): Uint8Array {
   // Shorter ones are copied once, and by their length, anyway; their buffer would have to be made to be looked at.
   return length > HEAP_BYTES_MAX && isShared(bufferOf(value)) ? new Uint8Array(value) : value;
 }
 
-/**
- * The prototype is looked at first, which spares a call into the runtime. Who gives a shared one a false prototype may change
- * the bytes while they are stored, and nothing else.
- */
+/** The class is looked at first, which spares a call into the runtime. */
 function isShared(buffer: ArrayBufferLike): boolean {
-  return Object.getPrototypeOf(buffer) !== ArrayBuffer.prototype && types.isSharedArrayBuffer(buffer);
+  return !(buffer instanceof ArrayBuffer) && types.isSharedArrayBuffer(buffer);
 }
 
 /** A copy that belongs to the caller. Not from a pool: one kept value would pin the others', and a transfer take them away. */

@@ -53,6 +53,8 @@ export class PendingEntry {
   value: Uint8Array = new Uint8Array(0);
   from = 0;
   length = 0;
+  /** The window whose bytes `value` is, if it is one's: then it is copied by words. */
+  window: Window | undefined;
   /** Kind of the value and its text bit, as they stand in the slot's meta. */
   meta = 0;
 
@@ -89,12 +91,13 @@ function writeCell(window: Window, cellAt: number, entry: PendingEntry, prefix: 
     seen |= byte;
     view.setUint8(suffixAt + index, byte);
   }
-  copyBytes(window.bytes, suffixAt + length, entry.value, entry.from, entry.length);
+  if (entry.window === undefined) copyBytes(window.bytes, suffixAt + length, entry.value, entry.from, entry.length);
+  else copyRange(window, suffixAt + length, entry.window, entry.from, entry.length);
   return (seen & 0x80808080) === 0;
 }
 
 /** Clears the page's text flags that a slot with this meta breaks. */
-function flagsAfter(flags: number, meta: number): number {
+export function flagsAfter(flags: number, meta: number): number {
   let left = flags;
   if ((meta & LEAF_META_SUFFIX_NOT_ASCII) !== 0) left &= ~TREE_FLAG_KEYS_ASCII;
   if ((meta & LEAF_META_VALUE_NOT_ASCII) !== 0) left &= ~TREE_FLAG_VALUES_ASCII;

@@ -110,7 +110,7 @@ function searchLeafTies(
 }
 
 /** Order of the entry in a leaf slot to a key with an equal head. */
-function compareEntry(
+export function compareEntry(
   view: DataView,
   at: number,
   slot: number,

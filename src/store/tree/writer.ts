@@ -24,12 +24,14 @@ import { DEPTH_MAX } from "../format/limits.ts";
 import { OVERFLOW_REFERENCE_SIZE } from "../format/overflow.ts";
 import { pageTransaction } from "../format/page.ts";
 import { entryCount, LAST_INSERT_NONE, lastInsert, prefixLength } from "../format/tree-page.ts";
-import type { PageWriter, TreeRoot } from "../pager/pages.ts";
+import type { PageWriter, TreeRoot, Window } from "../pager/pages.ts";
+import { appendEntries } from "./append.ts";
 import { checkLeaf } from "./checks.ts";
 import { comparePrefix, type KeyBuffer } from "./key.ts";
 import { insertEntry, replaceEntry } from "./leaf-insert.ts";
 import { giveUpRun, writeReference, writeRun } from "./overflow-run.ts";
 import { TreePath } from "./path.ts";
+import { ENTRY_ASCII, ENTRY_KEY, ENTRY_VALUE_LENGTH, type PutBuffer } from "./put-buffer.ts";
 import { removeEntry } from "./remove.ts";
 import { searchLeaf } from "./search.ts";
 import { ValuePlace } from "./value.ts";
@@ -97,10 +99,11 @@ export class TreeWriter {
   }
 
   /**
-   * Puts an entry: `length` bytes of `value` from `from`. `ascii`: the value is known to be ASCII.
+   * Puts an entry: `length` bytes of `value` from `from`. `ascii`: the value is known to be ASCII. `window`: the one whose
+   * bytes `value` is, if it is one's.
    * @returns whether the key is new. @throws CorruptionError, StoreError (what the page writer throws, NEWER_FORMAT)
    */
-  put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): boolean {
+  put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean, window?: Window): boolean {
     assert(!this.#failed, "a tree that did not fail");
     const path = this.#path;
     const slot = path.root === 0 ? ~0 : this.#seek(key);
@@ -110,7 +113,7 @@ export class TreeWriter {
       oldRun = this.#place.run;
       oldSize = this.#place.length;
     }
-    this.#fillEntry(key, value, from, length, ascii);
+    this.#fillEntry(key, value, from, length, ascii, window);
     this.#failed = true;
     if (path.root === 0) this.#plant();
     else path.own(0);
@@ -123,6 +126,26 @@ export class TreeWriter {
     if (oldRun !== 0) giveUpRun(path.writer, oldRun, oldSize);
     this.#failed = false;
     return slot < 0;
+  }
+
+  /**
+   * Puts all entries of a buffer in the order of their keys.
+   * @returns whether they had come in that order. @throws as `put`
+   */
+  putAll(buffer: PutBuffer): boolean {
+    const inOrder = buffer.sort();
+    const { memory, entries, count, key } = buffer;
+    for (let i = 0; i < count; ) {
+      const entry = entries[i];
+      const length = memory.view.getUint32(entry + ENTRY_VALUE_LENGTH, true);
+      const ascii = memory.view.getUint16(entry + ENTRY_ASCII, true) !== 0;
+      buffer.loadKey(entry);
+      this.put(key, memory.bytes, entry + ENTRY_KEY + key.length, length, ascii, memory);
+      this.#failed = true;
+      i = appendEntries(this.#path, buffer, i + 1);
+      this.#failed = false;
+    }
+    return inOrder;
   }
 
   /** Takes the entry of a key out. @returns whether there was one. @throws as `put` */
@@ -203,7 +226,14 @@ export class TreeWriter {
   }
 
   /** Fills the path's pending entry; a value too large for a leaf goes into a run of its own. */
-  #fillEntry(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): void {
+  #fillEntry(
+    key: KeyBuffer,
+    value: Uint8Array,
+    from: number,
+    length: number,
+    ascii: boolean,
+    window: Window | undefined,
+  ): void {
     const { writer, pages, entry } = this.#path;
     const text = ascii ? 0 : LEAF_META_VALUE_NOT_ASCII;
     entry.key = key;
@@ -211,6 +241,7 @@ export class TreeWriter {
       entry.value = value;
       entry.from = from;
       entry.length = length;
+      entry.window = window;
       entry.meta = text | (VALUE_KIND_INLINE << LEAF_META_KIND_SHIFT);
       return;
     }
@@ -218,6 +249,7 @@ export class TreeWriter {
     entry.value = this.#reference;
     entry.from = 0;
     entry.length = OVERFLOW_REFERENCE_SIZE;
+    entry.window = undefined;
     entry.meta = text | (VALUE_KIND_OVERFLOW << LEAF_META_KIND_SHIFT);
   }
 

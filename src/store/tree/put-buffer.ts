@@ -1,0 +1,300 @@
+/**
+ * Puts that wait to be made in the order of their keys. In that order a tree is filled from leaf to leaf: a leaf is looked
+ * for once and not for every key, new leaves get full before the next begins, and memory is gone through once.
+ *
+ * The bytes of an entry lie together in one growing memory: value length (u32), key length (u16), whether the value is
+ * ASCII (u16), key, value; every entry begins at a multiple of 4. An entry is known by its byte offset, so that of two
+ * with the same key the later one has the greater.
+ *
+ * They are sorted by radix: by the four bytes behind what all keys share, runs of equal ones by the four behind what the run
+ * shares, and so on.
+ */
+import { Buffer } from "node:buffer";
+import { Window } from "../pager/pages.ts";
+import { copyBytes, copyRange, KeyBuffer } from "./key.ts";
+
+export const ENTRY_VALUE_LENGTH = 0;
+export const ENTRY_KEY_LENGTH = 4;
+export const ENTRY_ASCII = 6;
+export const ENTRY_KEY = 8;
+
+/** Bytes of memory at first, at most, and at most of a buffer that is kept for the next transaction. */
+const SIZE_FIRST = 64 * 1024;
+const SIZE_MAX = 1024 * 1024;
+const SIZE_KEPT = 1024 * 1024;
+/** Entries at first and at most. */
+const COUNT_FIRST = 1024;
+const COUNT_MAX = 2 ** 18;
+/** Values beyond it don't wait: copying them twice would cost more than order saves. */
+const VALUE_SIZE_MAX = 16 * 1024;
+/** Up to so many entries are sorted by comparing keys. */
+const FEW = 16;
+
+export class PutBuffer {
+  #memory: Window = new Window(Buffer.allocUnsafeSlow(SIZE_FIRST));
+  #end = 0;
+  #count = 0;
+  /** The entries as they came, and in the order of their keys once they are sorted. */
+  #entries: Uint32Array = new Uint32Array(COUNT_FIRST);
+  /** Of each entry the four bytes behind those that are shared, while they are sorted. */
+  #heads: Uint32Array = new Uint32Array(COUNT_FIRST);
+  #otherEntries: Uint32Array = new Uint32Array(COUNT_FIRST);
+  #otherHeads: Uint32Array = new Uint32Array(COUNT_FIRST);
+  /** How often each value of each of the heads' bytes occurs. */
+  readonly #counts: Uint32Array = new Uint32Array(1024);
+  /** Leading bytes all keys share. */
+  #shared = 0;
+  /** For the key of the entry in hand. */
+  readonly key: KeyBuffer = new KeyBuffer();
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Where the bytes are. Replaced as it grows. */
+  get memory(): Window {
+    return this.#memory;
+  }
+
+  /** Their byte offsets: `count` of them, in the order of their keys once they are sorted. */
+  get entries(): Uint32Array {
+    return this.#entries;
+  }
+
+  /** Takes an entry as `TreeWriter.put` does, unless there is no room: then the others are to be put first. */
+  add(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): boolean {
+    const at = this.#end;
+    const end = (at + ENTRY_KEY + key.length + length + 3) & ~3;
+    if (length > VALUE_SIZE_MAX || (end > this.#memory.bytes.length && !this.#grow(end))) return false;
+    if (this.#count === this.#entries.length && !this.#growCount()) return false;
+    const { view, bytes } = this.#memory;
+    view.setUint32(at + ENTRY_VALUE_LENGTH, length, true);
+    view.setUint16(at + ENTRY_KEY_LENGTH, key.length, true);
+    view.setUint16(at + ENTRY_ASCII, ascii ? 1 : 0, true);
+    copyRange(this.#memory, at + ENTRY_KEY, key.memory, 0, key.length);
+    copyBytes(bytes, at + ENTRY_KEY + key.length, value, from, length);
+    this.#shared = this.#count === 0 ? key.length : this.#sharedBy(this.#entries[0], at, this.#shared);
+    this.#entries[this.#count++] = at;
+    this.#end = end;
+    return true;
+  }
+
+  /** Sorts the entries by their keys, those of equal keys by when they came. Returns whether all had come in order. */
+  sort(): boolean {
+    return this.#sort(0, this.#count, this.#shared);
+  }
+
+  /** Fills `key` with the key of an entry. */
+  loadKey(entry: number): void {
+    const length = this.#keyLength(entry);
+    copyRange(this.key.memory, 0, this.#memory, entry + ENTRY_KEY, length);
+    this.key.end(length);
+  }
+
+  /** Whether the key at a place of the sorted order is another than the one before and shares `prefix` bytes with it. */
+  follows(place: number, prefix: number): boolean {
+    const before = this.#entries[place - 1];
+    const entry = this.#entries[place];
+    if (prefix > this.#shared && this.#sharedBy(before, entry, prefix) < prefix) return false;
+    return (
+      this.#heads[place] !== this.#heads[place - 1] || this.#compare(before, entry, this.#shared) !== before - entry
+    );
+  }
+
+  /** Forgets all entries. */
+  clear(): void {
+    this.#count = 0;
+    this.#end = 0;
+  }
+
+  /** Lets go of memory that only a large transaction needed. */
+  shrink(): void {
+    this.clear();
+    if (this.#memory.bytes.length <= SIZE_KEPT) return;
+    this.#memory = new Window(Buffer.allocUnsafeSlow(SIZE_FIRST));
+    this.#entries = new Uint32Array(COUNT_FIRST);
+    this.#makeRoom(COUNT_FIRST);
+  }
+
+  #grow(size: number): boolean {
+    if (size > SIZE_MAX) return false;
+    const larger = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(size)));
+    larger.set(this.#memory.bytes.subarray(0, this.#end));
+    this.#memory = new Window(larger);
+    return true;
+  }
+
+  #growCount(): boolean {
+    const count = this.#entries.length * 2;
+    if (count > COUNT_MAX) return false;
+    const larger = new Uint32Array(count);
+    larger.set(this.#entries);
+    this.#entries = larger;
+    this.#makeRoom(count);
+    return true;
+  }
+
+  /** For sorting so many. */
+  #makeRoom(count: number): void {
+    this.#heads = new Uint32Array(count);
+    this.#otherEntries = new Uint32Array(count);
+    this.#otherHeads = new Uint32Array(count);
+  }
+
+  #keyLength(entry: number): number {
+    return this.#memory.view.getUint16(entry + ENTRY_KEY_LENGTH, true);
+  }
+
+  /** Leading bytes of two keys that are equal, at most `most`. */
+  #sharedBy(left: number, right: number, most: number): number {
+    const { view } = this.#memory;
+    const length = Math.min(most, this.#keyLength(left), this.#keyLength(right));
+    let index = 0;
+    while (
+      index + 4 <= length &&
+      view.getInt32(left + ENTRY_KEY + index) === view.getInt32(right + ENTRY_KEY + index)
+    ) {
+      index += 4;
+    }
+    while (index < length && view.getUint8(left + ENTRY_KEY + index) === view.getUint8(right + ENTRY_KEY + index))
+      index++;
+    return index;
+  }
+
+  /** The four bytes of a key from `from` on as a number; zeros behind its end. */
+  #head(entry: number, from: number): number {
+    const { view } = this.#memory;
+    const at = entry + ENTRY_KEY + from;
+    const rest = this.#keyLength(entry) - from;
+    if (rest >= 4) return view.getUint32(at);
+    let head = 0;
+    for (let index = 0; index < rest; index++) head |= view.getUint8(at + index) << (24 - 8 * index);
+    return head >>> 0;
+  }
+
+  /**
+   * Sorts the entries `from … to - 1`, whose keys share `shared` bytes: those of equal keys stay in the order they came in.
+   * @returns whether all were in order
+   */
+  #sort(from: number, to: number, shared: number): boolean {
+    const entries = this.#entries;
+    const heads = this.#heads;
+    let inOrder = true;
+    for (let i = from; i < to; i++) {
+      heads[i] = this.#head(entries[i], shared);
+      if (i > from && heads[i] < heads[i - 1]) inOrder = false;
+    }
+    if (!inOrder) this.#sortByHeads(from, to);
+    for (let i = from; i < to; ) {
+      const head = heads[i];
+      const first = i;
+      do i++;
+      while (i < to && heads[i] === head);
+      if (i - first > 1 && !this.#sortTies(first, i, shared)) inOrder = false;
+    }
+    return inOrder;
+  }
+
+  /** Radix sort: by each byte of the heads from the last to the first, keeping the order there is. */
+  #sortByHeads(from: number, to: number): void {
+    const counts = this.#counts;
+    counts.fill(0);
+    let heads = this.#heads;
+    for (let i = from; i < to; i++) {
+      const head = heads[i];
+      counts[head & 0xff]++;
+      counts[256 + ((head >>> 8) & 0xff)]++;
+      counts[512 + ((head >>> 16) & 0xff)]++;
+      counts[768 + (head >>> 24)]++;
+    }
+    let entries = this.#entries;
+    let otherEntries = this.#otherEntries;
+    let otherHeads = this.#otherHeads;
+    for (let pass = 0; pass < 4; pass++) {
+      const shift = pass * 8;
+      const first = pass * 256;
+      // All have the same byte here.
+      if (counts[first + ((heads[from] >>> shift) & 0xff)] === to - from) continue;
+      let place = from;
+      for (let i = first; i < first + 256; i++) {
+        const count = counts[i];
+        counts[i] = place;
+        place += count;
+      }
+      for (let i = from; i < to; i++) {
+        const head = heads[i];
+        const target = counts[first + ((head >>> shift) & 0xff)]++;
+        otherHeads[target] = head;
+        otherEntries[target] = entries[i];
+      }
+      [heads, otherHeads] = [otherHeads, heads];
+      [entries, otherEntries] = [otherEntries, entries];
+    }
+    if (entries === this.#entries) return;
+    this.#heads.set(heads.subarray(from, to), from);
+    this.#entries.set(entries.subarray(from, to), from);
+  }
+
+  /** Sorts a run of entries whose keys share `shared` bytes and are equal in the four behind, as far as they go. */
+  #sortTies(from: number, to: number, shared: number): boolean {
+    const entries = this.#entries;
+    if (to - from > FEW) {
+      let length = this.#keyLength(entries[from]);
+      let shortest = length;
+      for (let i = from + 1; i < to; i++) {
+        shortest = Math.min(shortest, this.#keyLength(entries[i]));
+        length = this.#sharedBy(entries[from], entries[i], length);
+      }
+      // Where a key ends others may go on with zeros, which a head can't tell.
+      if (length >= shared + 4 && length < shortest) return this.#sort(from, to, length);
+      entries.subarray(from, to).sort((left, right) => this.#compare(left, right, shared));
+      return false;
+    }
+    let inOrder = true;
+    for (let i = from + 1; i < to; i++) {
+      const entry = entries[i];
+      let place = i;
+      while (place > from && this.#compare(entries[place - 1], entry, shared) > 0) {
+        entries[place] = entries[place - 1];
+        place--;
+      }
+      if (place !== i) inOrder = false;
+      entries[place] = entry;
+    }
+    return inOrder;
+  }
+
+  /** Order of two entries by their keys, which share `shared` bytes, and if those are equal by when they came. */
+  #compare(left: number, right: number, shared: number): number {
+    const { view } = this.#memory;
+    const leftLength = this.#keyLength(left);
+    const rightLength = this.#keyLength(right);
+    const length = Math.min(leftLength, rightLength);
+    let index = shared;
+    for (; index + 4 <= length; index += 4) {
+      const a = view.getUint32(left + ENTRY_KEY + index);
+      const b = view.getUint32(right + ENTRY_KEY + index);
+      if (a !== b) return a < b ? -1 : 1;
+    }
+    for (; index < length; index++) {
+      const difference = view.getUint8(left + ENTRY_KEY + index) - view.getUint8(right + ENTRY_KEY + index);
+      if (difference !== 0) return difference;
+    }
+    return leftLength - rightLength || left - right;
+  }
+}
+
+/** One for the next transaction of any store: its memory has been used, and is in the processor's caches. */
+let spare: PutBuffer | undefined;
+
+export function takePutBuffer(): PutBuffer {
+  const taken = spare ?? new PutBuffer();
+  spare = undefined;
+  return taken;
+}
+
+/** Gives a buffer back; the caller uses it no longer. */
+export function givePutBufferBack(buffer: PutBuffer): void {
+  buffer.shrink();
+  spare = buffer;
+}
