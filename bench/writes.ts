@@ -7,7 +7,7 @@ import { type EntrySet, makeKeys } from "./sets.ts";
 
 /** Stores of few entries are written so often that their commits' flushes, which vary, come to a steady median. */
 const SMALL = 10_000;
-const ROUNDS_SMALL = 31;
+const ROUNDS_SMALL = 101;
 
 /** Puts of each peer before anything is measured, so that the compiler has settled. */
 const WARMUP_ENTRIES = 20_000;

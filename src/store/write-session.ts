@@ -13,6 +13,9 @@ import { TreeWriter } from "./tree/writer.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
+/** So many puts that come in the order of their keys are taken for a beginning of many. */
+const ASCENDING_COUNT = 16;
+
 export class WriteSession {
   readonly #pager: Pager;
   readonly #transaction: PageTransaction;
@@ -28,6 +31,8 @@ export class WriteSession {
   #version = 0;
   /** Puts that wait to be made together. */
   #waiting: PutBuffer | undefined;
+  /** Puts came in the order of their keys: the next need not wait. */
+  #ascending = false;
   /** An error that may have left the tree half changed: the part can only be undone. */
   #broken: { readonly error: unknown } | undefined;
 
@@ -70,9 +75,14 @@ export class WriteSession {
   put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): void {
     this.checkWhole();
     this.#version++;
-    if (this.#tree.level === 0) {
+    if (this.#tree.level === 0 && !this.#ascending) {
       this.#waiting ??= takePutBuffer();
-      if (this.#waiting.add(key, value, from, length, ascii)) return;
+      if (this.#waiting.add(key, value, from, length, ascii)) {
+        if (this.#waiting.count !== ASCENDING_COUNT || !this.#waiting.ascends) return;
+        this.#ascending = true;
+        this.settle();
+        return;
+      }
       this.settle();
     }
     try {

@@ -187,7 +187,7 @@ function splitOffLeft(path: TreePath): void {
  */
 function buildSingle(path: TreePath, page: number, guaranteed: number, shared: number): void {
   const entry = path.entry;
-  const prefix = guaranteed > 0 ? guaranteed : shared;
+  const prefix = guaranteed > 0 ? guaranteed : Math.min(shared, path.sharedAhead);
   path.leaves.begin(path.windowOf(page), path.atOf(page), page, path.writer.number, entry.key, prefix);
   path.leaves.add(entry);
   path.leaves.finish(prefix > guaranteed, 0);

@@ -13,7 +13,7 @@
 import { Buffer } from "node:buffer";
 import { CorruptionError } from "../../errors.ts";
 import { branchChild, setBranchChild } from "../format/branch.ts";
-import { DEPTH_MAX } from "../format/limits.ts";
+import { DEPTH_MAX, KEY_SIZE_MAX } from "../format/limits.ts";
 import { PAGE_NUMBER, PAGE_TRANSACTION, pageTransaction, setUint53 } from "../format/page.ts";
 import {
   entryCount,
@@ -45,6 +45,8 @@ export class TreePath {
   settled = false;
   /** Whether the key in hand is known to share the prefix of the leaf. */
   sharesPrefix = false;
+  /** How much of the key in hand the keys to come share, as far as is known: no leaf made for it needs a longer prefix. */
+  sharedAhead: number = KEY_SIZE_MAX;
   /** Page at each level of the way, the leaf at 0. */
   readonly page: Uint32Array = new Uint32Array(DEPTH_MAX);
   /** Slot in the page at each level; at 0 what `searchLeaf` returned. */

@@ -10,6 +10,7 @@
  * shares, and so on.
  */
 import { Buffer } from "node:buffer";
+import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { Window } from "../pager/pages.ts";
 import { copyBytes, copyRange, KeyBuffer } from "./key.ts";
 
@@ -18,13 +19,12 @@ export const ENTRY_KEY_LENGTH = 4;
 export const ENTRY_ASCII = 6;
 export const ENTRY_KEY = 8;
 
-/** Bytes of memory at first, at most, and at most of a buffer that is kept for the next transaction. */
+/** Bytes of memory at first and at most: what the processor's caches hold. */
 const SIZE_FIRST = 64 * 1024;
 const SIZE_MAX = 1024 * 1024;
-const SIZE_KEPT = 1024 * 1024;
 /** Entries at first and at most. */
 const COUNT_FIRST = 1024;
-const COUNT_MAX = 2 ** 18;
+const COUNT_MAX = 2 ** 15;
 /** Values beyond it don't wait: copying them twice would cost more than order saves. */
 const VALUE_SIZE_MAX = 16 * 1024;
 /** Up to so many entries are sorted by comparing keys. */
@@ -44,11 +44,18 @@ export class PutBuffer {
   readonly #counts: Uint32Array = new Uint32Array(1024);
   /** Leading bytes all keys share. */
   #shared = 0;
+  /** Whether each key is above the one before. Then `#heads` has what each shares with the one before. */
+  #ascends = true;
   /** For the key of the entry in hand. */
   readonly key: KeyBuffer = new KeyBuffer();
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Whether each key is above the one before. */
+  get ascends(): boolean {
+    return this.#ascends;
   }
 
   /** Where the bytes are. Replaced as it grows. */
@@ -73,15 +80,15 @@ export class PutBuffer {
     view.setUint16(at + ENTRY_ASCII, ascii ? 1 : 0, true);
     copyRange(this.#memory, at + ENTRY_KEY, key.memory, 0, key.length);
     copyBytes(bytes, at + ENTRY_KEY + key.length, value, from, length);
-    this.#shared = this.#count === 0 ? key.length : this.#sharedBy(this.#entries[0], at, this.#shared);
-    this.#entries[this.#count++] = at;
+    this.#entries[this.#count] = at;
+    this.#noteOrder(this.#count++, at);
     this.#end = end;
     return true;
   }
 
-  /** Sorts the entries by their keys, those of equal keys by when they came. Returns whether all had come in order. */
-  sort(): boolean {
-    return this.#sort(0, this.#count, this.#shared);
+  /** Sorts the entries by their keys, those of equal keys by when they came. */
+  sort(): void {
+    if (!this.#ascends) this.#sort(0, this.#count, this.#shared);
   }
 
   /** Fills `key` with the key of an entry. */
@@ -91,8 +98,14 @@ export class PutBuffer {
     this.key.end(length);
   }
 
+  /** Leading bytes that the key at a place of the sorted order shares with that `ahead` places further, or the last. */
+  sharedAhead(place: number, ahead: number): number {
+    return this.#sharedBy(this.#entries[place], this.#entries[Math.min(place + ahead, this.#count - 1)], KEY_SIZE_MAX);
+  }
+
   /** Whether the key at a place of the sorted order is another than the one before and shares `prefix` bytes with it. */
   follows(place: number, prefix: number): boolean {
+    if (this.#ascends) return this.#heads[place] >= prefix;
     const before = this.#entries[place - 1];
     const entry = this.#entries[place];
     if (prefix > this.#shared && this.#sharedBy(before, entry, prefix) < prefix) return false;
@@ -105,15 +118,26 @@ export class PutBuffer {
   clear(): void {
     this.#count = 0;
     this.#end = 0;
+    this.#ascends = true;
   }
 
-  /** Lets go of memory that only a large transaction needed. */
-  shrink(): void {
-    this.clear();
-    if (this.#memory.bytes.length <= SIZE_KEPT) return;
-    this.#memory = new Window(Buffer.allocUnsafeSlow(SIZE_FIRST));
-    this.#entries = new Uint32Array(COUNT_FIRST);
-    this.#makeRoom(COUNT_FIRST);
+  /** What an entry that has just come tells of the order of all. */
+  #noteOrder(place: number, entry: number): void {
+    if (place === 0) {
+      this.#shared = this.#keyLength(entry);
+      return;
+    }
+    const before = this.#entries[place - 1];
+    // All share what the least of the neighbours share.
+    const shared = this.#sharedBy(before, entry, this.#ascends ? KEY_SIZE_MAX : this.#shared);
+    this.#shared = Math.min(this.#shared, shared);
+    if (!this.#ascends) return;
+    this.#heads[place] = shared;
+    this.#ascends =
+      shared < this.#keyLength(entry) &&
+      (shared === this.#keyLength(before) ||
+        this.#memory.view.getUint8(before + ENTRY_KEY + shared) <
+          this.#memory.view.getUint8(entry + ENTRY_KEY + shared));
   }
 
   #grow(size: number): boolean {
@@ -127,18 +151,11 @@ export class PutBuffer {
   #growCount(): boolean {
     const count = this.#entries.length * 2;
     if (count > COUNT_MAX) return false;
-    const larger = new Uint32Array(count);
-    larger.set(this.#entries);
-    this.#entries = larger;
-    this.#makeRoom(count);
-    return true;
-  }
-
-  /** For sorting so many. */
-  #makeRoom(count: number): void {
-    this.#heads = new Uint32Array(count);
+    this.#entries = lengthened(this.#entries, count);
+    this.#heads = lengthened(this.#heads, count);
     this.#otherEntries = new Uint32Array(count);
     this.#otherHeads = new Uint32Array(count);
+    return true;
   }
 
   #keyLength(entry: number): number {
@@ -174,25 +191,19 @@ export class PutBuffer {
 
   /**
    * Sorts the entries `from … to - 1`, whose keys share `shared` bytes: those of equal keys stay in the order they came in.
-   * @returns whether all were in order
    */
-  #sort(from: number, to: number, shared: number): boolean {
+  #sort(from: number, to: number, shared: number): void {
     const entries = this.#entries;
     const heads = this.#heads;
-    let inOrder = true;
-    for (let i = from; i < to; i++) {
-      heads[i] = this.#head(entries[i], shared);
-      if (i > from && heads[i] < heads[i - 1]) inOrder = false;
-    }
-    if (!inOrder) this.#sortByHeads(from, to);
+    for (let i = from; i < to; i++) heads[i] = this.#head(entries[i], shared);
+    this.#sortByHeads(from, to);
     for (let i = from; i < to; ) {
       const head = heads[i];
       const first = i;
       do i++;
       while (i < to && heads[i] === head);
-      if (i - first > 1 && !this.#sortTies(first, i, shared)) inOrder = false;
+      if (i - first > 1) this.#sortTies(first, i, shared);
     }
-    return inOrder;
   }
 
   /** Radix sort: by each byte of the heads from the last to the first, keeping the order there is. */
@@ -236,7 +247,7 @@ export class PutBuffer {
   }
 
   /** Sorts a run of entries whose keys share `shared` bytes and are equal in the four behind, as far as they go. */
-  #sortTies(from: number, to: number, shared: number): boolean {
+  #sortTies(from: number, to: number, shared: number): void {
     const entries = this.#entries;
     if (to - from > FEW) {
       let length = this.#keyLength(entries[from]);
@@ -246,11 +257,10 @@ export class PutBuffer {
         length = this.#sharedBy(entries[from], entries[i], length);
       }
       // Where a key ends others may go on with zeros, which a head can't tell.
-      if (length >= shared + 4 && length < shortest) return this.#sort(from, to, length);
-      entries.subarray(from, to).sort((left, right) => this.#compare(left, right, shared));
-      return false;
+      if (length >= shared + 4 && length < shortest) this.#sort(from, to, length);
+      else entries.subarray(from, to).sort((left, right) => this.#compare(left, right, shared));
+      return;
     }
-    let inOrder = true;
     for (let i = from + 1; i < to; i++) {
       const entry = entries[i];
       let place = i;
@@ -258,10 +268,8 @@ export class PutBuffer {
         entries[place] = entries[place - 1];
         place--;
       }
-      if (place !== i) inOrder = false;
       entries[place] = entry;
     }
-    return inOrder;
   }
 
   /** Order of two entries by their keys, which share `shared` bytes, and if those are equal by when they came. */
@@ -284,6 +292,12 @@ export class PutBuffer {
   }
 }
 
+function lengthened(numbers: Uint32Array, length: number): Uint32Array {
+  const longer = new Uint32Array(length);
+  longer.set(numbers);
+  return longer;
+}
+
 /** One for the next transaction of any store: its memory has been used, and is in the processor's caches. */
 let spare: PutBuffer | undefined;
 
@@ -295,6 +309,6 @@ export function takePutBuffer(): PutBuffer {
 
 /** Gives a buffer back; the caller uses it no longer. */
 export function givePutBufferBack(buffer: PutBuffer): void {
-  buffer.shrink();
+  buffer.clear();
   spare = buffer;
 }

@@ -20,20 +20,20 @@ import {
   VALUE_KIND_OVERFLOW,
   valueKind,
 } from "../format/leaf.ts";
-import { DEPTH_MAX } from "../format/limits.ts";
+import { DEPTH_MAX, KEY_SIZE_MAX } from "../format/limits.ts";
 import { OVERFLOW_REFERENCE_SIZE } from "../format/overflow.ts";
 import { pageTransaction } from "../format/page.ts";
 import { entryCount, LAST_INSERT_NONE, lastInsert, prefixLength } from "../format/tree-page.ts";
 import type { PageWriter, TreeRoot, Window } from "../pager/pages.ts";
 import { appendEntries } from "./append.ts";
 import { checkLeaf } from "./checks.ts";
-import { comparePrefix, type KeyBuffer } from "./key.ts";
+import { comparePrefix, type KeyBuffer, wholeCharacters } from "./key.ts";
 import { insertEntry, replaceEntry } from "./leaf-insert.ts";
 import { giveUpRun, writeReference, writeRun } from "./overflow-run.ts";
 import { TreePath } from "./path.ts";
 import { ENTRY_ASCII, ENTRY_KEY, ENTRY_VALUE_LENGTH, type PutBuffer } from "./put-buffer.ts";
 import { removeEntry } from "./remove.ts";
-import { searchLeaf } from "./search.ts";
+import { compareEntry, searchLeaf } from "./search.ts";
 import { ValuePlace } from "./value.ts";
 
 /** What `#near` returns if the key may not belong to the leaf of the path. */
@@ -93,6 +93,7 @@ export class TreeWriter {
     path.level = tree.level;
     path.entryCount = tree.entryCount;
     path.settled = false;
+    path.sharedAhead = KEY_SIZE_MAX;
     this.#latestLeaf = 0;
     this.#stays = false;
     this.#failed = false;
@@ -128,24 +129,27 @@ export class TreeWriter {
     return slot < 0;
   }
 
-  /**
-   * Puts all entries of a buffer in the order of their keys.
-   * @returns whether they had come in that order. @throws as `put`
-   */
-  putAll(buffer: PutBuffer): boolean {
-    const inOrder = buffer.sort();
+  /** Puts all entries of a buffer in the order of their keys. @throws as `put` */
+  putAll(buffer: PutBuffer): void {
+    buffer.sort();
     const { memory, entries, count, key } = buffer;
+    const path = this.#path;
+    /** Entries that went into the latest leaf: about as many will go into the next. */
+    let inLeaf = 0;
     for (let i = 0; i < count; ) {
       const entry = entries[i];
       const length = memory.view.getUint32(entry + ENTRY_VALUE_LENGTH, true);
       const ascii = memory.view.getUint16(entry + ENTRY_ASCII, true) !== 0;
       buffer.loadKey(entry);
+      path.sharedAhead = wholeCharacters(key, buffer.sharedAhead(i, inLeaf));
       this.put(key, memory.bytes, entry + ENTRY_KEY + key.length, length, ascii, memory);
       this.#failed = true;
-      i = appendEntries(this.#path, buffer, i + 1);
+      const next = appendEntries(path, buffer, i + 1);
       this.#failed = false;
+      if (next - i > 1) inLeaf = next - i;
+      i = next;
     }
-    return inOrder;
+    path.sharedAhead = KEY_SIZE_MAX;
   }
 
   /** Takes the entry of a key out. @returns whether there was one. @throws as `put` */
@@ -207,8 +211,10 @@ export class TreeWriter {
     path.sharesPrefix = true;
     const count = entryCount(view, at);
     // Ascending input goes behind the last entry, time after time.
-    const ascends = lastInsert(view, at) === count - 1 && key.view.getUint32(prefix) > leafHead(view, at, count - 1);
-    const slot = ascends ? ~count : searchLeaf(view, at, page, path.writer.number, pageEnd, key);
+    const slot =
+      lastInsert(view, at) === count - 1 && isAboveLast(view, at, count, prefix, pageEnd, key)
+        ? ~count
+        : searchLeaf(view, at, page, path.writer.number, pageEnd, key);
     if (slot === ~0 && !path.onLeftEdge(0)) return ELSEWHERE;
     if (slot === ~count && !path.onRightEdge(0)) return ELSEWHERE;
     return slot;
@@ -285,4 +291,18 @@ export class TreeWriter {
     }
     path.writer.giveUp(page, 1);
   }
+}
+
+/** Whether a key that shares the prefix of a leaf is above its last entry's. */
+function isAboveLast(
+  view: DataView,
+  at: number,
+  count: number,
+  prefix: number,
+  pageEnd: number,
+  key: KeyBuffer,
+): boolean {
+  const head = key.view.getUint32(prefix);
+  const last = leafHead(view, at, count - 1);
+  return head > last || (head === last && compareEntry(view, at, count - 1, pageEnd, prefix, key) < 0);
 }
