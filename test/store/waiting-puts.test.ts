@@ -1,7 +1,7 @@
 /** Puts into an empty tree wait for each other: nobody is to notice but by the clock. */
 import { expect, test } from "vitest";
 import { SystemError } from "../../src/errors.ts";
-import type { Store, StoreOptions } from "../../src/index.ts";
+import type { Store, StoreOptions, Transaction } from "../../src/index.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { codeOf, newStorePath, opened } from "../support/opened.ts";
 import { openWhole } from "../support/whole.ts";
