@@ -12,6 +12,11 @@ Status View::map(const platform::File& file, uint64_t at, size_t wanted, size_t 
   size_t length = 0;
   Status status = platform::viewLength(file, at, wanted, most, &length);
   if (status.ok()) status = platform::mapView(file, at, length, writable, &base);
+  if (!status.ok() && length > wanted) {
+    // So many addresses in a row are not to be had.
+    length = wanted;
+    status = platform::mapView(file, at, length, writable, &base);
+  }
   if (!status.ok()) return status;
   // From here on the destructor unmaps.
   std::shared_ptr<View> made(new View());

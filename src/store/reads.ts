@@ -29,7 +29,8 @@ export abstract class Reads<K, V> {
 
   /**
    * The value of a key, or `undefined` if there is none. It is the caller's: no memory is shared with the store.
-   * @throws StoreError KEY_TYPE, KEY_SIZE, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER, IO
+   * @throws StoreError KEY_TYPE, KEY_SIZE, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER, IO; in a transaction that has put
+   * something also DISK_FULL, STORE_FULL
    * @throws CorruptionError
    */
   get(key: K): V | undefined {
@@ -75,7 +76,7 @@ export abstract class Reads<K, V> {
 
   /**
    * The entries of a range in key order, as `[key, value]`. The iterator reads one snapshot from its first step on.
-   * @throws StoreError OPTION, BOUND, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER
+   * @throws StoreError OPTION, BOUND, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER; in a transaction also as `get`
    */
   entries(range?: RangeOptions<K>): Entries<[key: K, value: V]> {
     return this.#iterate<[K, V]>("entry", range);

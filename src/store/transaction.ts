@@ -28,6 +28,7 @@ export class Transaction<K, V> extends Reads<K, V> {
    * Stores a value under a key, in place of one that is there. Puts may be written together later: what that meets (DISK_FULL,
    * STORE_FULL, IO, DAMAGED) is then the error of a later call of the transaction, or of its end.
    * @throws StoreError KEY_TYPE, KEY_SIZE, VALUE_TYPE, VALUE_SIZE, DISK_FULL, STORE_FULL, IO, TRANSACTION_OVER
+   * @throws CorruptionError
    */
   put(key: K, value: V): void {
     this.#checkRunning();

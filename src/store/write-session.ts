@@ -31,7 +31,7 @@ export class WriteSession {
   #version = 0;
   /** Puts that wait to be made together. */
   #waiting: PutBuffer | undefined;
-  /** Puts came in the order of their keys: the next need not wait. */
+  /** The first puts came in the order of their keys: the next need not wait. */
   #ascending = false;
   /** An error that may have left the tree half changed: the part can only be undone. */
   #broken: { readonly error: unknown } | undefined;
@@ -75,7 +75,7 @@ export class WriteSession {
   put(key: KeyBuffer, value: Uint8Array, from: number, length: number, ascii: boolean): void {
     this.checkWhole();
     this.#version++;
-    if (this.#tree.level === 0 && !this.#ascending) {
+    if (this.#tree.root === 0 && !this.#ascending) {
       this.#waiting ??= takePutBuffer();
       if (this.#waiting.add(key, value, from, length, ascii)) {
         if (this.#waiting.count !== ASCENDING_COUNT || !this.#waiting.ascends) return;
@@ -119,12 +119,17 @@ export class WriteSession {
   clear(): void {
     this.checkWhole();
     this.#version++;
-    this.#waiting?.clear();
+    this.#forgetWaiting();
     try {
       this.#tree.clear();
     } catch (error) {
       throw this.#break(error);
     }
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting?.clear();
+    this.#ascending = false;
   }
 
   #break(error: unknown): unknown {
@@ -148,7 +153,7 @@ export class WriteSession {
 
   /** What was written since the last part is undone. */
   undoPart(): void {
-    this.#waiting?.clear();
+    this.#forgetWaiting();
     this.#transaction.undoPart();
     this.#tree.restore(this.#partRoot);
     this.#version++;

@@ -102,12 +102,15 @@ test("a forgotten file gives back descriptor, windows and threads when it is col
 
 // Windows can't limit a process's addresses, and maps a window anew where its file has grown.
 test.skipIf(ON_WINDOWS).each([
-  { addresses: "unlimited", anew: process.platform !== "linux" },
-  { addresses: String(32 * 1024 * 1024), anew: true },
-])("a longer ArrayBuffer of a window shows the same memory (addresses: $addresses)", ({ addresses, anew }) => {
+  { addresses: "unlimited", system: "", anew: process.platform !== "linux" },
+  { addresses: String(32 * 1024 * 1024), system: "", anew: true },
+  { addresses: "unlimited", system: "no-gigabyte", anew: true },
+])("a longer ArrayBuffer of a window shows the same memory (addresses: $addresses $system)", (condition) => {
+  const { addresses, system, anew } = condition;
   const command = `ulimit -v ${addresses} && exec "$0" "$@"`;
   const parameters = ["-c", command, process.execPath, childPath("longer.mjs"), newPath()];
-  expect(JSON.parse(execFileSync("sh", parameters, { encoding: "utf8" }))).toEqual({
+  const env = { ...process.env, LD_PRELOAD: compileC("system.c", folder), FOLIODB_SYSTEM: system };
+  expect(JSON.parse(execFileSync("sh", parameters, { encoding: "utf8", env }))).toEqual({
     lengths: [64, 128],
     shared: [3, 5],
     flushed: [5, 3, 3, 3, 3],

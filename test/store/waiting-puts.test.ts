@@ -133,7 +133,7 @@ test("what the writing of puts that waited meets is the error of the call that w
 
 test("of asynchronous transactions that become one commit, one whose puts can't be written fails alone", async () => {
   const { store, full } = withoutRoom();
-  const first = store.transaction((transaction) => transaction.put(1, "first"));
+  const first = store.transaction((transaction) => transaction.count());
   const failing = store.transaction((transaction) => {
     for (const [key, value] of SCATTERED) transaction.put(key, value);
     full(true);
@@ -141,12 +141,13 @@ test("of asynchronous transactions that become one commit, one whose puts can't 
   const last = store.transaction((transaction) => {
     full(false);
     transaction.put(2, "last");
+    transaction.put(1, "of all");
     return [...transaction.keys()];
   });
   const codes = await Promise.all([codeOf(() => first), codeOf(() => failing), codeOf(() => last)]);
-  expect(codes).toEqual([{ returned: undefined }, "DISK_FULL", { returned: [1, 2] }]);
+  expect(codes).toEqual([{ returned: 0 }, "DISK_FULL", { returned: [1, 2] }]);
   expect([...store]).toEqual([
-    [1, "first"],
+    [1, "of all"],
     [2, "last"],
   ]);
 });

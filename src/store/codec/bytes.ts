@@ -42,9 +42,12 @@ export function soundBytes(value: Uint8Array, length: number): Uint8Array {
   return length > HEAP_BYTES_MAX && isShared(bufferOf(value)) ? new Uint8Array(value) : value;
 }
 
-/** The class is looked at first, which spares a call into the runtime. */
+/**
+ * The prototype is looked at first, which spares a call into the runtime. (Not by `instanceof`, which asks further up, where a
+ * user's Proxy may answer.) Who gives a shared one a false prototype may change the bytes while they are stored.
+ */
 function isShared(buffer: ArrayBufferLike): boolean {
-  return !(buffer instanceof ArrayBuffer) && types.isSharedArrayBuffer(buffer);
+  return Object.getPrototypeOf(buffer) !== ArrayBuffer.prototype && types.isSharedArrayBuffer(buffer);
 }
 
 /** A copy that belongs to the caller. Not from a pool: one kept value would pin the others', and a transfer take them away. */

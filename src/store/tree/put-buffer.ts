@@ -2,9 +2,8 @@
  * Puts that wait to be made in the order of their keys. In that order a tree is filled from leaf to leaf: a leaf is looked
  * for once and not for every key, new leaves get full before the next begins, and memory is gone through once.
  *
- * The bytes of an entry lie together in one growing memory: value length (u32), key length (u16), whether the value is
- * ASCII (u16), key, value; every entry begins at a multiple of 4. An entry is known by its byte offset, so that of two
- * with the same key the later one has the greater.
+ * The bytes of an entry lie together in one growing memory, from a multiple of 4 on. An entry is known by its byte offset, so
+ * that of two with the same key the later one has the greater.
  *
  * They are sorted by radix: by the four bytes behind what all keys share, runs of equal ones by the four behind what the run
  * shares, and so on.
@@ -14,9 +13,13 @@ import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { Window } from "../pager/pages.ts";
 import { copyBytes, copyRange, KeyBuffer } from "./key.ts";
 
+/** u32. */
 export const ENTRY_VALUE_LENGTH = 0;
+/** u16. */
 export const ENTRY_KEY_LENGTH = 4;
+/** u16: 1 if the value is known to be ASCII. */
 export const ENTRY_ASCII = 6;
+/** The key's bytes, and behind them the value's. */
 export const ENTRY_KEY = 8;
 
 /** Bytes of memory at first and at most: what the processor's caches hold. */
@@ -162,11 +165,11 @@ export class PutBuffer {
     return this.#memory.view.getUint16(entry + ENTRY_KEY_LENGTH, true);
   }
 
-  /** Leading bytes of two keys that are equal, at most `most`. */
-  #sharedBy(left: number, right: number, most: number): number {
+  /** Leading bytes of two keys that are equal, at most `most`. The first `from` are known to be. */
+  #sharedBy(left: number, right: number, most: number, from = 0): number {
     const { view } = this.#memory;
     const length = Math.min(most, this.#keyLength(left), this.#keyLength(right));
-    let index = 0;
+    let index = from;
     while (
       index + 4 <= length &&
       view.getInt32(left + ENTRY_KEY + index) === view.getInt32(right + ENTRY_KEY + index)
@@ -254,7 +257,7 @@ export class PutBuffer {
       let shortest = length;
       for (let i = from + 1; i < to; i++) {
         shortest = Math.min(shortest, this.#keyLength(entries[i]));
-        length = this.#sharedBy(entries[from], entries[i], length);
+        length = this.#sharedBy(entries[from], entries[i], length, shared);
       }
       // Where a key ends others may go on with zeros, which a head can't tell.
       if (length >= shared + 4 && length < shortest) this.#sort(from, to, length);

@@ -4,7 +4,7 @@
  *   no-allocate  no fallocate                             no-unnamed    no O_TMPFILE
  *   no-link      no hard links                            no-populate   no MADV_POPULATE_WRITE
  *   no-count     no cachestat                          wait-link    linkat says so, and waits for a line
- *   no-promises  vm.overcommit_memory is 2
+ *   no-promises  vm.overcommit_memory is 2             no-gigabyte   no file is mapped a gigabyte at once
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -89,4 +89,19 @@ long syscall(long number, ...) {
   if (number == 451 && setting("no-count") != NULL) return refuse(ENOSYS);
   return ((long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"))(number, parameters[0], parameters[1], parameters[2],
                                                              parameters[3], parameters[4], parameters[5]);
+}
+
+static void *mapped(const char *symbol, void *at, size_t length, int protection, int flags, int fd, off_t from) {
+  if (fd != -1 && length >= (size_t)1 << 30 && setting("no-gigabyte") != NULL) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return ((void *(*)(void *, size_t, int, int, int, off_t))dlsym(RTLD_NEXT, symbol))(at, length, protection, flags, fd, from);
+}
+
+void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t from) {
+  return mapped("mmap", at, length, protection, flags, fd, from);
+}
+void *mmap64(void *at, size_t length, int protection, int flags, int fd, off_t from) {
+  return mapped("mmap64", at, length, protection, flags, fd, from);
 }
