@@ -8,7 +8,6 @@ import {
   LEAF_SLOT_CELL,
   LEAF_SLOT_SIZE,
   leafCellSize,
-  leafHead,
   leafSlotAt,
   VALUE_KIND_INLINE,
 } from "../format/leaf.ts";
@@ -24,11 +23,11 @@ import {
   treeFlags,
 } from "../format/tree-page.ts";
 import { checkLeaf } from "./checks.ts";
-import { comparePrefix, copyRange, type KeyBuffer } from "./key.ts";
+import { comparePrefix, copyRange } from "./key.ts";
 import { flagsAfter, hasNonAscii } from "./leaf-build.ts";
 import type { TreePath } from "./path.ts";
 import { ENTRY_ASCII, ENTRY_KEY, ENTRY_KEY_LENGTH, ENTRY_VALUE_LENGTH, type PutBuffer } from "./put-buffer.ts";
-import { compareEntry } from "./search.ts";
+import { compareLast } from "./search.ts";
 
 /**
  * Appends entries of a sorted buffer, from `from` on, whose predecessor has just been put and whose key the buffer still
@@ -43,7 +42,11 @@ export function appendEntries(path: TreePath, buffer: PutBuffer, from: number): 
   checkLeaf(view, at, path.page[0], path.writer.number, pageEnd);
   const prefix = prefixLength(view, at);
   let count = entryCount(view, at);
-  if (!isLast(view, at, pageEnd, count, buffer.key)) return from;
+  const isLast =
+    count > 0 &&
+    comparePrefix(view, at + pageEnd - prefix, prefix, buffer.key) === 0 &&
+    compareLast(view, at, count, pageEnd, prefix, buffer.key) === 0;
+  if (!isLast) return from;
   const { memory, entries, count: end } = buffer;
   const source = memory.view;
   let heap = heapStart(view, at);
@@ -77,15 +80,4 @@ export function appendEntries(path: TreePath, buffer: PutBuffer, from: number): 
   setTreeFlags(view, at, flagsAfter(treeFlags(view, at), metas));
   path.entryCount += index - from;
   return index;
-}
-
-/** Whether the last of the `count` entries of a leaf has this key. */
-function isLast(view: DataView, at: number, pageEnd: number, count: number, key: KeyBuffer): boolean {
-  const prefix = prefixLength(view, at);
-  return (
-    count > 0 &&
-    comparePrefix(view, at + pageEnd - prefix, prefix, key) === 0 &&
-    leafHead(view, at, count - 1) === key.view.getUint32(prefix) &&
-    compareEntry(view, at, count - 1, pageEnd, prefix, key) === 0
-  );
 }

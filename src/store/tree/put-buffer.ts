@@ -3,7 +3,7 @@
  * for once and not for every key, new leaves get full before the next begins, and memory is gone through once.
  *
  * The bytes of an entry lie together in one growing memory, from a multiple of 4 on. An entry is known by its byte offset, so
- * that of two with the same key the later one has the greater.
+ * that of two with the same key the later one has the greater. All sorting keeps the order of equal keys.
  *
  * They are sorted by radix: by the four bytes behind what all keys share, runs of equal ones by the four behind what the run
  * shares, and so on.
@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { KEY_SIZE_MAX } from "../format/limits.ts";
 import { Window } from "../pager/pages.ts";
-import { copyBytes, copyRange, KeyBuffer } from "./key.ts";
+import { compareSuffix, copyBytes, copyRange, KeyBuffer } from "./key.ts";
 
 /** u32. */
 export const ENTRY_VALUE_LENGTH = 0;
@@ -112,9 +112,7 @@ export class PutBuffer {
     const before = this.#entries[place - 1];
     const entry = this.#entries[place];
     if (prefix > this.#shared && this.#sharedBy(before, entry, prefix) < prefix) return false;
-    return (
-      this.#heads[place] !== this.#heads[place - 1] || this.#compare(before, entry, this.#shared) !== before - entry
-    );
+    return this.#heads[place] !== this.#heads[place - 1] || this.#compare(before, entry, this.#shared) !== 0;
   }
 
   /** Forgets all entries. */
@@ -275,23 +273,12 @@ export class PutBuffer {
     }
   }
 
-  /** Order of two entries by their keys, which share `shared` bytes, and if those are equal by when they came. */
+  /** Order of two keys that share `shared` bytes and are equal in the four behind, as far as they go. */
   #compare(left: number, right: number, shared: number): number {
     const { view } = this.#memory;
-    const leftLength = this.#keyLength(left);
-    const rightLength = this.#keyLength(right);
-    const length = Math.min(leftLength, rightLength);
-    let index = shared;
-    for (; index + 4 <= length; index += 4) {
-      const a = view.getUint32(left + ENTRY_KEY + index);
-      const b = view.getUint32(right + ENTRY_KEY + index);
-      if (a !== b) return a < b ? -1 : 1;
-    }
-    for (; index < length; index++) {
-      const difference = view.getUint8(left + ENTRY_KEY + index) - view.getUint8(right + ENTRY_KEY + index);
-      if (difference !== 0) return difference;
-    }
-    return leftLength - rightLength || left - right;
+    const skipped = ENTRY_KEY + shared;
+    const leftRest = this.#keyLength(left) - shared;
+    return compareSuffix(view, left + skipped, leftRest, view, right + skipped, this.#keyLength(right) - shared);
   }
 }
 

@@ -14,6 +14,7 @@ import {
   LEAF_META_SUFFIX_LENGTH,
   LEAF_SLOT_CELL,
   LEAF_SLOT_SIZE,
+  leafHead,
   leafSlotAt,
 } from "../format/leaf.ts";
 import {
@@ -109,8 +110,23 @@ function searchLeafTies(
   return ~low;
 }
 
+/** Order of the last of a leaf's `count` entries, of which there is one, to a key that shares the leaf's prefix. */
+export function compareLast(
+  view: DataView,
+  at: number,
+  count: number,
+  pageEnd: number,
+  prefix: number,
+  key: KeyBuffer,
+): number {
+  const last = leafHead(view, at, count - 1);
+  const head = key.view.getUint32(prefix);
+  if (last !== head) return last < head ? -1 : 1;
+  return compareEntry(view, at, count - 1, pageEnd, prefix, key);
+}
+
 /** Order of the entry in a leaf slot to a key with an equal head. */
-export function compareEntry(
+function compareEntry(
   view: DataView,
   at: number,
   slot: number,

@@ -14,7 +14,6 @@ import {
   fitsInline,
   LEAF_META_KIND_SHIFT,
   LEAF_META_VALUE_NOT_ASCII,
-  leafHead,
   leafMeta,
   VALUE_KIND_INLINE,
   VALUE_KIND_OVERFLOW,
@@ -33,7 +32,7 @@ import { giveUpRun, writeReference, writeRun } from "./overflow-run.ts";
 import { TreePath } from "./path.ts";
 import { ENTRY_ASCII, ENTRY_KEY, ENTRY_VALUE_LENGTH, type PutBuffer } from "./put-buffer.ts";
 import { removeEntry } from "./remove.ts";
-import { compareEntry, searchLeaf } from "./search.ts";
+import { compareLast, searchLeaf } from "./search.ts";
 import { ValuePlace } from "./value.ts";
 
 /** What `#near` returns if the key may not belong to the leaf of the path. */
@@ -212,7 +211,7 @@ export class TreeWriter {
     const count = entryCount(view, at);
     // Ascending input goes behind the last entry, time after time.
     const slot =
-      lastInsert(view, at) === count - 1 && isAboveLast(view, at, count, prefix, pageEnd, key)
+      lastInsert(view, at) === count - 1 && compareLast(view, at, count, pageEnd, prefix, key) < 0
         ? ~count
         : searchLeaf(view, at, page, path.writer.number, pageEnd, key);
     if (slot === ~0 && !path.onLeftEdge(0)) return ELSEWHERE;
@@ -291,18 +290,4 @@ export class TreeWriter {
     }
     path.writer.giveUp(page, 1);
   }
-}
-
-/** Whether a key that shares the prefix of a leaf is above its last entry's. */
-function isAboveLast(
-  view: DataView,
-  at: number,
-  count: number,
-  prefix: number,
-  pageEnd: number,
-  key: KeyBuffer,
-): boolean {
-  const head = key.view.getUint32(prefix);
-  const last = leafHead(view, at, count - 1);
-  return head > last || (head === last && compareEntry(view, at, count - 1, pageEnd, prefix, key) < 0);
 }
