@@ -276,10 +276,10 @@ export class RangeIterator<T, K, V> implements IterableIterator<T>, Disposable {
     if (valueKind(meta) === VALUE_KIND_INLINE) {
       const { view, bytes } = cursor.window;
       const length = view.getUint16(cell, true);
-      return this.#values.decode(bytes, valueAt, length, (meta & LEAF_META_VALUE_NOT_ASCII) === 0);
+      return this.#values.decode(bytes, valueAt, length, (meta & LEAF_META_VALUE_NOT_ASCII) === 0, true);
     }
     const { value } = cursor;
-    return this.#values.decode(value.window.bytes, value.at, value.length, value.ascii);
+    return this.#values.decode(value.window.bytes, value.at, value.length, value.ascii, true);
   }
 
   /** A fault while decoding was answered with zeros: what was decoded is no data. */

@@ -42,7 +42,7 @@ export abstract class Reads<K, V> {
         finder.locate(pages, source.bounds);
         const { value } = finder;
         // A codec of the user's may read the store, and seat the finder elsewhere: nothing of it is looked at afterwards.
-        decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii);
+        decoded = valueCodec.decode(value.window.bytes, value.at, value.length, value.ascii, false);
       }
     } catch (error) {
       throw readError(error, pages);
@@ -75,7 +75,8 @@ export abstract class Reads<K, V> {
   }
 
   /**
-   * The entries of a range in key order, as `[key, value]`. The iterator reads one snapshot from its first step on.
+   * The entries of a range in key order, as `[key, value]`. The iterator reads one snapshot from its first step on. Values that
+   * are bytes may share an untransferable buffer of 2 KiB with their neighbours: mind `byteOffset`.
    * @throws StoreError OPTION, BOUND, CLOSED, SNAPSHOT_CLOSED, TRANSACTION_OVER; in a transaction also as `get`
    */
   entries(range?: RangeOptions<K>): Entries<[key: K, value: V]> {

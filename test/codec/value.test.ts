@@ -27,7 +27,7 @@ function inPage<V>(codec: ValueCodec<V>, value: V): { page: Buffer; at: number; 
 
 function roundTrip<V>(codec: ValueCodec<V>, value: V): V {
   const { page, at, length } = inPage(codec, value);
-  const read = codec.decode(page, at, length, codec.ascii);
+  const read = codec.decode(page, at, length, codec.ascii, false);
   // Nothing of what was read may be a view of the page.
   const before = structuredClone(read);
   page.fill(0xee);
@@ -119,7 +119,7 @@ describe("msgpack", () => {
       bytes: Buffer.from("first"),
       text: "first text, not a short one",
     });
-    const first = codec.decode(page, at, length, false);
+    const first = codec.decode(page, at, length, false, false);
     roundTrip<unknown>(codec, { bytes: Buffer.from("other"), text: "other text, not a short one" });
     expect(first).toEqual({ bytes: new Uint8Array(Buffer.from("first")), text: "first text, not a short one" });
   });
@@ -216,7 +216,7 @@ describe("msgpack", () => {
       fc.property(hostile, (bytes) => {
         const page = Buffer.concat([bytes, Buffer.alloc(300, 0x9f)]);
         try {
-          codec.decode(page, 0, bytes.length, false);
+          codec.decode(page, 0, bytes.length, false, false);
         } catch (error) {
           expect(error).toBeInstanceOf(CorruptionError);
         }
@@ -235,10 +235,10 @@ describe("msgpack", () => {
       [0xdb, 0xff, 0xff, 0xff, 0xff, 1],
       [0xdd, 0xff, 0xff, 0xff, 0xff],
     ]) {
-      expect(code(() => codec.decode(Buffer.from(bytes), 0, bytes.length, false))).toBe("DAMAGED");
+      expect(code(() => codec.decode(Buffer.from(bytes), 0, bytes.length, false, false))).toBe("DAMAGED");
     }
     for (const size of [50_000, 5_000_000]) {
-      expect(code(() => codec.decode(Buffer.alloc(size, 0x91), 0, size, false))).toBe("DAMAGED");
+      expect(code(() => codec.decode(Buffer.alloc(size, 0x91), 0, size, false, false))).toBe("DAMAGED");
     }
   });
 });
@@ -269,7 +269,7 @@ describe("json", () => {
 
   test("damaged text is refused", () => {
     for (const text of ["", "{", '{"a":1}}', "\0", "nul"]) {
-      expect(code(() => codec.decode(Buffer.from(text), 0, text.length, true))).toBe("DAMAGED");
+      expect(code(() => codec.decode(Buffer.from(text), 0, text.length, true, false))).toBe("DAMAGED");
       expect(code(() => codec.fromText(text))).toBe("DAMAGED");
     }
   });
@@ -327,6 +327,50 @@ describe("binary", () => {
       expect(read.buffer.byteLength).toBe(size);
       expect(Buffer.compare(read, bytes)).toBe(0);
     }
+  });
+
+  describe("one among many", () => {
+    const page = Buffer.from(Array.from({ length: 70_000 }, (_, index) => index * 7));
+    const length = fc.oneof(fc.nat(130), fc.nat(600), fc.constantFrom(64, 65, 512, 513, 2048, 60_000));
+
+    test("shares a small buffer with its neighbours, and not one byte of it", () => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.record({ at: fc.nat(9000), length, mayPool: fc.boolean() }), { maxLength: 60 }),
+          (reads) => {
+            const read = reads.map(({ at, length, mayPool }) => codec.decode(page, at, length, false, mayPool));
+            for (const [index, copy] of read.entries()) {
+              const { at, length, mayPool } = reads[index];
+              expect(Buffer.compare(copy, page.subarray(at, at + length))).toBe(0);
+              expect(Object.getPrototypeOf(copy)).toBe(Uint8Array.prototype);
+              const shares = mayPool && length > 64 && length <= 512;
+              expect([copy.buffer.byteLength, copy.byteOffset % 8]).toEqual([shares ? 2048 : length, 0]);
+            }
+            for (const [index, copy] of read.entries()) copy.fill(index);
+            for (const [index, copy] of read.entries()) expect(copy.every((byte) => byte === index)).toBe(true);
+          },
+        ),
+        { numRuns: 300 },
+      );
+    });
+
+    test("can't be transferred, and where somebody does it all the same those to come are whole", () => {
+      const first = codec.decode(page, 0, 100, false, true);
+      const second = codec.decode(page, 100, 100, false, true);
+      expect(second.buffer).toBe(first.buffer);
+      try {
+        structuredClone(first, { transfer: [first.buffer as ArrayBuffer] });
+      } catch (error) {
+        expect(error).toMatchObject({ name: "DataCloneError" });
+      }
+      expect(Buffer.compare(second, page.subarray(100, 200))).toBe(0);
+      try {
+        (first.buffer as ArrayBuffer & { transfer?(): unknown }).transfer?.();
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+      }
+      expect(Buffer.compare(codec.decode(page, 7, 100, false, true), page.subarray(7, 107))).toBe(0);
+    });
   });
 
   test("other kinds are refused", () => {

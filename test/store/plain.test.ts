@@ -71,7 +71,7 @@ test("key and value may be changed after the call", async () => {
   expect(store.get(new Uint8Array([1, 2, 3]))).toEqual({ list: [1, 2], bytes: new Uint8Array(5000).fill(7) });
 });
 
-test.each([10, 1000, 100_000])(
+test.each([10, 100, 1000, 100_000])(
   "a value of %d bytes that was read is the reader's: changing it changes no file, and commits and close leave it alone",
   async (size) => {
     const store = opened<string, Uint8Array>(newStorePath(), { valueEncoding: "binary" });
@@ -89,6 +89,28 @@ test.each([10, 1000, 100_000])(
     expect([sameBytes(listed, repeated(1)), sameBytes(last, repeated(21))]).toEqual([true, true]);
   },
 );
+
+test("values of a range that share a buffer are each the reader's, and those of get share none", async () => {
+  const store = opened<number, Uint8Array>(newStorePath(), { valueEncoding: "binary" });
+  const value = (index: number): Uint8Array => new Uint8Array(60 + index * 8).fill(index);
+  await store.transaction((transaction) => {
+    for (let index = 0; index < 70; index++) transaction.put(index, value(index));
+  });
+  const reads = [
+    ...store.values(),
+    ...store.values({ reverse: true }),
+    ...Array.from(store.entries(), ([, read]) => read),
+  ];
+  expect(new Set(reads.map((read) => read.buffer)).size).toBeLessThan(reads.length);
+  const ordered = Array.from({ length: 70 }, (_, index) => value(index));
+  expect(reads).toEqual([...ordered, ...[...ordered].reverse(), ...ordered]);
+  for (const read of reads) read.fill(0xff);
+  for (let index = 0; index < 70; index++) {
+    const read = store.get(index);
+    expect(read).toEqual(value(index));
+    expect(read?.buffer.byteLength).toBe(60 + index * 8);
+  }
+});
 
 test("bytes and keys inside msgpack values are copies, too", async () => {
   const store = opened();

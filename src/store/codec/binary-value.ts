@@ -24,8 +24,8 @@ export class BinaryValueCodec implements ValueCodec<Uint8Array> {
     this.length = length;
   }
 
-  decode(bytes: Buffer, at: number, length: number, _ascii: boolean): Uint8Array {
-    return this.#copier.copy(bytes, at, length);
+  decode(bytes: Buffer, at: number, length: number, _ascii: boolean, mayPool: boolean): Uint8Array {
+    return mayPool ? this.#copier.copyPooled(bytes, at, length) : this.#copier.copy(bytes, at, length);
   }
 
   fromText(_text: string): Uint8Array {

@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
+import { markAsUntransferable } from "node:worker_threads";
 import { bufferOf, lengthOf } from "../format/typed-array.ts";
 
 /** Bytes up to which a loop beats the constructor that copies. */
@@ -50,13 +51,22 @@ function isShared(buffer: ArrayBufferLike): boolean {
   return Object.getPrototypeOf(buffer) !== ArrayBuffer.prototype && types.isSharedArrayBuffer(buffer);
 }
 
-/** A copy that belongs to the caller. Not from a pool: one kept value would pin the others', and a transfer take them away. */
+/** A copy with memory of its own. */
 export function copyBytes(bytes: Buffer, at: number, length: number): Uint8Array {
   if (length > COPY_LOOP_MAX) return new Uint8Array(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length));
   const copy = new Uint8Array(length);
   for (let index = 0; index < length; index++) copy[index] = bytes[at + index];
   return copy;
 }
+
+/** Bytes of a pool: a buffer that copies share. */
+const POOL_SIZE = 2048;
+
+/** Bytes up to which a copy may lie in a pool. */
+const POOLED_MAX = 512;
+
+/** Copies in a pool begin at multiples of this, so that typed arrays of any kind can be made over each. */
+const POOL_ALIGNMENT = 8;
 
 /**
  * Makes copies as `copyBytes` does, from one large buffer most of the time. For short ones `slice` of a plain array over the
@@ -68,15 +78,42 @@ export class BytesCopier {
   #plain: Uint8Array = new Uint8Array(0);
   #memory: ArrayBufferLike = this.#plain.buffer;
   #from = 0;
+  /** The pool in use, and its bytes that are taken. */
+  #pool: Uint8Array = new Uint8Array(0);
+  #taken = 0;
 
   copy(bytes: Buffer, at: number, length: number): Uint8Array {
-    if (bytes !== this.#bytes) {
-      this.#bytes = bytes;
-      this.#memory = bytes.buffer;
-      this.#from = bytes.byteOffset;
-      this.#plain = new Uint8Array(this.#memory, this.#from, bytes.length);
-    }
+    if (bytes !== this.#bytes) this.#seat(bytes);
     if (length <= HEAP_BYTES_MAX) return this.#plain.slice(at, at + length);
     return new Uint8Array(new Uint8Array(this.#memory, this.#from + at, length));
+  }
+
+  /**
+   * A copy among many. Making a buffer takes longer than the rest of copying, so copies that V8 does not keep in its heap, and
+   * are not large, lie in a pool with their neighbours. Whoever keeps a copy keeps the pool, and it can't be transferred.
+   */
+  copyPooled(bytes: Buffer, at: number, length: number): Uint8Array {
+    if (length <= HEAP_BYTES_MAX || length > POOLED_MAX) return this.copy(bytes, at, length);
+    if (bytes !== this.#bytes) this.#seat(bytes);
+    // Of an array whose memory was transferred away after all, by a way that asks nobody, the length is 0.
+    if (this.#taken + length > this.#pool.length) this.#renewPool();
+    const copy = new Uint8Array(this.#pool.buffer, this.#taken, length);
+    copy.set(new Uint8Array(this.#memory, this.#from + at, length));
+    this.#taken = (this.#taken + length + POOL_ALIGNMENT - 1) & -POOL_ALIGNMENT;
+    return copy;
+  }
+
+  #seat(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#memory = bytes.buffer;
+    this.#from = bytes.byteOffset;
+    this.#plain = new Uint8Array(this.#memory, this.#from, bytes.length);
+  }
+
+  #renewPool(): void {
+    const buffer = new ArrayBuffer(POOL_SIZE);
+    markAsUntransferable(buffer);
+    this.#pool = new Uint8Array(buffer);
+    this.#taken = 0;
   }
 }

@@ -28,8 +28,11 @@ export interface ValueCodec<V> {
    * @throws StoreError VALUE_TYPE; VALUE_SIZE if no store could hold it
    */
   encode(value: V): void;
-  /** The value of `length` bytes. It shares no memory with `bytes`. @throws CorruptionError if they are none */
-  decode(bytes: Buffer, at: number, length: number, ascii: boolean): V;
+  /**
+   * The value of `length` bytes. It shares no memory with `bytes`, and with other values only if it may lie in a pool.
+   * @throws CorruptionError if they are none
+   */
+  decode(bytes: Buffer, at: number, length: number, ascii: boolean, mayPool: boolean): V;
   /** The value of a text that was read with the key (`KeyDecoder.keyWithText`). Only if `isText`. @throws CorruptionError */
   fromText(text: string): V;
   /** Lets go of the memory that large values took. */
