@@ -13,6 +13,8 @@ import type { EntrySet } from "./sets.ts";
 const WINDOW_SIZE = 2 ** 30;
 const PAGE_SIZE = 4096;
 const WARMUP_COMMITS = 1000;
+/** Commits in a turn: few, for the device is now fast and now slow, and is to be so for both. */
+const COMMITS_IN_TURN = 10;
 const US_PER_MS = 1000;
 
 export interface FlushPlan {
@@ -28,7 +30,7 @@ export interface FlushPlan {
 }
 
 export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
-  /** The commits of the latest round. */
+  /** The commits of the latest turn. */
   const noted: CommitPlan[] = [];
   const store = openStore<string, Value>(
     notingStorage((commit) => noted.push(commit)),
@@ -41,20 +43,22 @@ export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
   for (; next < WARMUP_COMMITS; next++) {
     store.putSync(plan.keys[next % plan.keys.length], plan.values[next % plan.values.length]);
   }
-  const took = await measureInTurns(["putSync", "bare"], plan.rounds + 1, (name) => {
+  const turns = Math.ceil(((plan.rounds + 1) * plan.commits) / COMMITS_IN_TURN);
+  const once = (name: "putSync" | "bare"): number => {
     const samples: number[] = [];
     if (name === "bare") {
       for (const commit of noted) samples.push(bare.flushLike(commit));
       return median(samples);
     }
     noted.length = 0;
-    for (let i = 0; i < plan.commits; i++, next++) {
+    for (let i = 0; i < COMMITS_IN_TURN; i++, next++) {
       const begin = now();
       store.putSync(plan.keys[next % plan.keys.length], plan.values[next % plan.values.length]);
       samples.push(now() - begin);
     }
     return median(samples);
-  });
+  };
+  const took = await measureInTurns(["putSync", "bare"], turns, once, true);
   bare.close();
   store.closeSync();
   return {
