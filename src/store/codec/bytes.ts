@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
 import { markAsUntransferable } from "node:worker_threads";
-import { bufferOf, lengthOf } from "../format/typed-array.ts";
+import { isShared, lengthOf } from "../format/typed-array.ts";
 
 /** Bytes up to which a loop beats the constructor that copies. */
 const COPY_LOOP_MAX = 24;
@@ -40,15 +40,7 @@ function isAttached(bytes: Uint8Array): boolean {
  */
 export function soundBytes(value: Uint8Array, length: number): Uint8Array {
   // Shorter ones are copied once, and by their length, anyway; their buffer would have to be made to be looked at.
-  return length > HEAP_BYTES_MAX && isShared(bufferOf(value)) ? new Uint8Array(value) : value;
-}
-
-/**
- * The prototype is looked at first, which spares a call into the runtime. (Not by `instanceof`, which asks further up, where a
- * user's Proxy may answer.) Who gives a shared one a false prototype may change the bytes while they are stored.
- */
-function isShared(buffer: ArrayBufferLike): boolean {
-  return Object.getPrototypeOf(buffer) !== ArrayBuffer.prototype && types.isSharedArrayBuffer(buffer);
+  return length > HEAP_BYTES_MAX && isShared(value) ? new Uint8Array(value) : value;
 }
 
 /** A copy with memory of its own. */

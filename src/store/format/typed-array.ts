@@ -5,23 +5,31 @@
  */
 import { assert } from "../../errors.ts";
 
-function getter<T>(name: string): (this: Uint8Array) => T {
-  const found = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get;
-  assert(found !== undefined, "typed arrays have their getters");
+function getter<S, T>(owner: object, name: string): (this: S) => T {
+  const found = Object.getOwnPropertyDescriptor(owner, name)?.get;
+  assert(found !== undefined, "the language's own classes have their getters");
   return found;
 }
 
-const LENGTH = getter<number>("length");
-const BUFFER = getter<ArrayBufferLike>("buffer");
-const BYTE_OFFSET = getter<number>("byteOffset");
+const TYPED_ARRAY: object = Object.getPrototypeOf(Uint8Array.prototype);
+const LENGTH = getter<Uint8Array, number>(TYPED_ARRAY, "length");
+const BUFFER = getter<Uint8Array, ArrayBufferLike>(TYPED_ARRAY, "buffer");
+const BYTE_OFFSET = getter<Uint8Array, number>(TYPED_ARRAY, "byteOffset");
+const OWN_BYTE_LENGTH = getter<ArrayBufferLike, number>(ArrayBuffer.prototype, "byteLength");
 
 /** 0 also if the memory has been transferred away. */
 export function lengthOf(bytes: Uint8Array): number {
   return LENGTH.call(bytes);
 }
 
-export function bufferOf(bytes: Uint8Array): ArrayBufferLike {
-  return BUFFER.call(bytes);
+/** Whether another thread may change the bytes. To an ArrayBuffer's getter a SharedArrayBuffer is a stranger. */
+export function isShared(bytes: Uint8Array): boolean {
+  try {
+    OWN_BYTE_LENGTH.call(BUFFER.call(bytes));
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** A view of a part. */
