@@ -17,6 +17,7 @@ import { addonStorage } from "../../src/store/pager/addon-storage.ts";
 import { FreeSpace } from "../../src/store/pager/free-space.ts";
 import { commitError } from "../../src/store/pager/settle.ts";
 import { startAgent } from "../process/processes.ts";
+import { alteredStorage } from "../support/altered-storage.ts";
 import { opened, turn } from "../support/opened.ts";
 import { takeAway } from "../support/system.ts";
 import { EMPTY_SNAPSHOT, fakePages } from "./full-store.ts";
@@ -170,18 +171,14 @@ test("slots that were let go are anybody's, however many their handle held at on
 
 test("IO: a lock that the system can't look up or take is an error of the system, and no other handle's doing", async () => {
   const path = closedStore();
-  const storage = addonStorage();
-  const openFile = storage.openFile.bind(storage);
   let failing = false;
-  storage.openFile = (name, access) => {
-    const file = openFile(name, access);
+  const storage = alteredStorage((file, name) => {
     const lockedByOther = file.lockedByOther.bind(file);
     file.lockedByOther = (range, mode) => {
       if (failing) throw new SystemError("ENOLCK", 37, "fcntl", name, "no locks available");
       return lockedByOther(range, mode);
     };
-    return file;
-  };
+  });
   const store = openStore<number, string>(storage, path);
   failing = true;
   await errorOf("IO", () => store.put(1, "refused"));

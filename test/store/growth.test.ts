@@ -3,6 +3,7 @@ import { readFileSync, truncateSync } from "node:fs";
 import { expect, test } from "vitest";
 import { openStore } from "../../src/store/open.ts";
 import { addonStorage } from "../../src/store/pager/addon-storage.ts";
+import { alteredStorage } from "../support/altered-storage.ts";
 import { newStorePath, opened } from "../support/opened.ts";
 
 const VALUE = "v".repeat(1000);
@@ -75,18 +76,14 @@ test("a longer view of a window shows the same bytes, and the shorter one goes o
 });
 
 test("small commits write what all of them write in one piece, and neither move up in the file nor lengthen it", () => {
-  const storage = addonStorage();
-  const openFile = storage.openFile.bind(storage);
   const commits: number[][] = [];
-  storage.openFile = (name, access) => {
-    const file = openFile(name, access);
+  const storage = alteredStorage((file) => {
     const commitSync = file.commitSync.bind(file);
     file.commitSync = (plan) => {
       commits.push([...plan.runs.filter((_, index) => index % 2 === 0)].sort((a, b) => a - b));
       return commitSync(plan);
     };
-    return file;
-  };
+  });
   const store = openStore<number, string>(storage, newStorePath(), { valueEncoding: "string" });
   grow(store, 0, 20_000);
   const before = store.stats();

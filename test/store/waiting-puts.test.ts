@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { SystemError } from "../../src/errors.ts";
 import type { Store, StoreOptions, Transaction } from "../../src/index.ts";
-import { addonStorage } from "../../src/store/pager/addon-storage.ts";
+import { alteredStorage } from "../support/altered-storage.ts";
 import { codeOf, newStorePath, opened } from "../support/opened.ts";
 import { openWhole } from "../support/whole.ts";
 
@@ -84,18 +84,14 @@ function withoutRoom(options: StoreOptions<string> = {}): {
   store: Store<number, string>;
   full: (now: boolean) => void;
 } {
-  const storage = addonStorage();
-  const openFile = storage.openFile.bind(storage);
   let isFull = false;
-  storage.openFile = (name, access) => {
-    const file = openFile(name, access);
+  const storage = alteredStorage((file, path) => {
     const prepare = file.prepare.bind(file);
     file.prepare = (window, at, length) => {
-      if (isFull) throw new SystemError("ENOSPC", 28, "madvise", name, "no space left");
+      if (isFull) throw new SystemError("ENOSPC", 28, "madvise", path, "no space left");
       prepare(window, at, length);
     };
-    return file;
-  };
+  });
   const full = (now: boolean): void => {
     isFull = now;
   };
