@@ -43,7 +43,7 @@ export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
   for (; next < WARMUP_COMMITS; next++) {
     store.putSync(plan.keys[next % plan.keys.length], plan.values[next % plan.values.length]);
   }
-  const turns = Math.ceil(((plan.rounds + 1) * plan.commits) / COMMITS_IN_TURN);
+  const turns = Math.ceil((plan.rounds * plan.commits) / COMMITS_IN_TURN);
   const once = (name: "putSync" | "bare"): number => {
     const samples: number[] = [];
     if (name === "bare") {

@@ -88,7 +88,7 @@ export abstract class Reads<K, V> {
     return this.#iterate<K>("key", range);
   }
 
-  /** The values of a range. @throws as `entries` */
+  /** The values of a range; bytes may share a buffer as those of `entries` do. @throws as `entries` */
   values(range?: RangeOptions<K>): Entries<V> {
     return this.#iterate<V>("value", range);
   }

@@ -91,24 +91,26 @@ test.each([10, 100, 1000, 100_000])(
 );
 
 test("values of a range that share a buffer are each the reader's, and those of get share none", async () => {
-  const store = opened<number, Uint8Array>(newStorePath(), { valueEncoding: "binary" });
+  const store = opened<Key, Uint8Array>(newStorePath(), { valueEncoding: "binary" });
   const value = (index: number): Uint8Array => new Uint8Array(60 + index * 8).fill(index);
-  await store.transaction((transaction) => {
-    for (let index = 0; index < 70; index++) transaction.put(index, value(index));
-  });
-  const reads = [
-    ...store.values(),
-    ...store.values({ reverse: true }),
-    ...Array.from(store.entries(), ([, read]) => read),
-  ];
-  expect(new Set(reads.map((read) => read.buffer)).size).toBeLessThan(reads.length);
   const ordered = Array.from({ length: 70 }, (_, index) => value(index));
+  // Beside so long a key there is no room for the value in a leaf.
+  const long = "k".repeat(1970);
+  ordered.push(new Uint8Array(500).fill(99));
+  await store.transaction((transaction) => {
+    for (const [index, each] of ordered.entries()) transaction.put(index < 70 ? index : long, each);
+  });
+  const forward = [...store.values()];
+  const reads = [...forward, ...store.values({ reverse: true }), ...Array.from(store.entries(), ([, read]) => read)];
+  expect(forward.map((read) => read.buffer.byteLength === 2048)).toEqual(
+    ordered.map(({ length }) => length > 64 && length <= 512),
+  );
   expect(reads).toEqual([...ordered, ...[...ordered].reverse(), ...ordered]);
   for (const read of reads) read.fill(0xff);
-  for (let index = 0; index < 70; index++) {
-    const read = store.get(index);
-    expect(read).toEqual(value(index));
-    expect(read?.buffer.byteLength).toBe(60 + index * 8);
+  for (const [index, each] of ordered.entries()) {
+    const read = store.get(index < 70 ? index : long);
+    expect(read).toEqual(each);
+    expect(read?.buffer.byteLength).toBe(each.length);
   }
 });
 

@@ -35,8 +35,8 @@ function isAttached(bytes: Uint8Array): boolean {
 }
 
 /**
- * Bytes to be stored, `length` of them: the value itself, or a copy if another thread may change it. Who uses them asks them
- * nothing but by `format/typed-array.ts`.
+ * Bytes to be stored, `length` of them: the value itself, or a copy if another thread may change it, and with the bytes, where
+ * shared memory grows, their number. Who uses them asks them nothing but by `format/typed-array.ts`.
  */
 export function soundBytes(value: Uint8Array, length: number): Uint8Array {
   // Shorter ones are copied once, and by their length, anyway; their buffer would have to be made to be looked at.
@@ -82,12 +82,12 @@ export class BytesCopier {
 
   /**
    * A copy among many. Making a buffer takes longer than the rest of copying, so copies that V8 does not keep in its heap, and
-   * are not large, lie in a pool with their neighbours. Whoever keeps a copy keeps the pool, and it can't be transferred.
+   * are not large, lie in a pool with their neighbours. Whoever keeps a copy keeps the pool, which is not to be transferred.
    */
   copyPooled(bytes: Buffer, at: number, length: number): Uint8Array {
     if (length <= HEAP_BYTES_MAX || length > POOLED_MAX) return this.copy(bytes, at, length);
     if (bytes !== this.#bytes) this.#seat(bytes);
-    // Of an array whose memory was transferred away after all, by a way that asks nobody, the length is 0.
+    // If the pool was transferred all the same, to a byte stream say, which before Node 24 asks nobody, its length is 0.
     if (this.#taken + length > this.#pool.length) this.#renewPool();
     const copy = new Uint8Array(this.#pool.buffer, this.#taken, length);
     copy.set(new Uint8Array(this.#memory, this.#from + at, length));
