@@ -13,7 +13,8 @@ import type { EntrySet } from "./sets.ts";
 const WINDOW_SIZE = 2 ** 30;
 const PAGE_SIZE = 4096;
 const WARMUP_COMMITS = 1000;
-/** Commits in a turn: few, for the device is now fast and now slow, and is to be so for both. */
+/** Many turns of a round with few commits each, for the device is now fast and now slow, and is to be so for both. */
+const TURNS = 25;
 const COMMITS_IN_TURN = 10;
 const US_PER_MS = 1000;
 
@@ -26,7 +27,6 @@ export interface FlushPlan {
   readonly keys: readonly string[];
   readonly values: readonly Value[];
   readonly rounds: number;
-  readonly commits: number;
 }
 
 export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
@@ -43,7 +43,6 @@ export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
   for (; next < WARMUP_COMMITS; next++) {
     store.putSync(plan.keys[next % plan.keys.length], plan.values[next % plan.values.length]);
   }
-  const turns = Math.ceil((plan.rounds * plan.commits) / COMMITS_IN_TURN);
   const once = (name: "putSync" | "bare"): number => {
     const samples: number[] = [];
     if (name === "bare") {
@@ -58,7 +57,7 @@ export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
     }
     return median(samples);
   };
-  const took = await measureInTurns(["putSync", "bare"], turns, once, true);
+  const took = await measureInTurns(["putSync", "bare"], plan.rounds * TURNS, once, true);
   bare.close();
   store.closeSync();
   return {

@@ -13,6 +13,8 @@ const RANGES = 20;
 const RANGE_ENTRIES = 100;
 /** Keys that are looked up, around and around; more would only measure how slowly they are read themselves. */
 const PROBES_MAX = 200_000;
+/** Turns of each peer in a round: many short ones meet the machine's moods alike, which last for a second or two. */
+const TURNS = 4;
 const NS_PER_MS = 1e6;
 
 /** How a value is looked at: its last character or byte. */
@@ -51,7 +53,7 @@ export function measureReads(stores: { foliodb: Foliodb; lmdb: Lmdb }, plan: Rea
   };
   return (Object.keys(counts) as ReadOperation[]).map((operation) => {
     const pair = { foliodb: calls.foliodb[operation], lmdb: calls.lmdb[operation] };
-    const took = measureCalls(pair, rounds, ms);
+    const took = measureCalls(pair, rounds * TURNS, ms / TURNS);
     const scale = NS_PER_MS / counts[operation];
     return {
       set: set.name,

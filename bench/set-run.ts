@@ -33,7 +33,7 @@ async function measureSize(
   }
   await closeStores(writes.stores);
   if (set.name === COMMIT_SET) {
-    print(await measureFlushes({ set, path: join(folder, "random.foliodb"), folder, keys, values, rounds, commits }));
+    print(await measureFlushes({ set, path: join(folder, "random.foliodb"), folder, keys, values, rounds }));
   }
 }
 

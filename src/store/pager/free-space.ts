@@ -16,6 +16,7 @@ import type { Snapshot } from "../format/meta.ts";
 import { pageTransaction } from "../format/page.ts";
 import type { Pages } from "./pages.ts";
 import {
+  ALL_SET,
   addGroupBits,
   EMPTY_MAP,
   type GroupBits,
@@ -26,7 +27,6 @@ import {
   readMapIndex,
 } from "./space-map.ts";
 
-const ALL_BUSY = 0xffffffff;
 /** Arrays of bits that are kept for later. */
 const SPARES_MAX = 16;
 /** Places where fleeting pages are looked for before others are taken. */
@@ -337,7 +337,7 @@ export class FreeSpace {
         let bit = page - first;
         let word = busy[bit >>> 5] | ((1 << (bit & 31)) - 1);
         for (bit &= ~31; ; word = busy[bit >>> 5]) {
-          if (word >>> 0 !== ALL_BUSY) return first + bit + 31 - Math.clz32(~word & (word + 1));
+          if (word >>> 0 !== ALL_SET) return first + bit + 31 - Math.clz32(~word & (word + 1));
           bit += 32;
           if (bit >= this.#groupPages) break;
         }
@@ -373,7 +373,7 @@ function isSame(a: readonly number[], b: readonly number[]): boolean {
 }
 
 function isFull(bits: GroupBits): boolean {
-  for (let i = 0; i < bits.length; i++) if (bits[i] !== ALL_BUSY) return false;
+  for (let i = 0; i < bits.length; i++) if (bits[i] !== ALL_SET) return false;
   return true;
 }
 

@@ -20,7 +20,7 @@ import { LockPins, Readers, SlotPins } from "./readers.ts";
 import { commitError, metasAreClean, retireOlder, settle } from "./settle.ts";
 import type { CommitOutcome, CommitPlan, LockRange, LockWait, Storage, StoreFile } from "./storage.ts";
 import { OPEN_FILE_CODES, readError, storeError } from "./system-errors.ts";
-import { type CatalogRoot, PageTransaction } from "./transaction.ts";
+import { type CatalogRoot, PageTransaction, type Room } from "./transaction.ts";
 
 /** Shared: an array literal in an object literal makes V8 copy the whole slowly. */
 const NO_REWRITES: CommitPlan["rewrites"] = [];
@@ -47,7 +47,7 @@ export class Pager {
   readonly #coordination: Coordination | undefined;
   readonly #space: FreeSpace;
   readonly #checksumSeed: number;
-  readonly #room = { short: false };
+  readonly #room: Room = { short: false, fileSize: 0 };
   /** Metas as they were parsed last. */
   #parsed: Metas;
   /** Metas as read under the writer lock that is held now. */

@@ -160,6 +160,9 @@ export function hasGroupBits(
   return true;
 }
 
+/** A word of 32 pages in use. */
+export const ALL_SET = 0xffffffff;
+
 /** Words of a group's bits. */
 export function groupWords(pages: Pages): number {
   return groupPages(pages.pageEnd) >>> 5;
@@ -170,6 +173,11 @@ export function countBits(bits: GroupBits): number {
   for (let i = 0; i < bits.length; i++) {
     let word = bits[i];
     if (word === 0) continue;
+    // Most pages of a store are in use.
+    if (word === ALL_SET) {
+      count += 32;
+      continue;
+    }
     word -= (word >>> 1) & 0x55555555;
     word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
     count += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;

@@ -57,18 +57,24 @@ export function nextNumber(number: number): number {
   return (number + 1) % 2 ** 32 === 0 ? number + 2 : number + 1;
 }
 
+/** What a handle knows of the room for more pages, from transaction to transaction. */
+export interface Room {
+  /** Whether the disk was full when the handle last needed more of it. */
+  short: boolean;
+  /** Bytes the file has at least, for other writers make it longer; 0 if nobody has looked. */
+  fileSize: number;
+}
+
 export class PageTransaction implements PageWriter {
   readonly pages: MappedPages;
   /** What it builds on. */
   readonly base: Snapshot;
-  /** Whether the disk was full when the handle last needed more of it. */
-  readonly room: { short: boolean };
+  readonly #room: Room;
   readonly #file: StoreFile;
   readonly #space: FreeSpace;
   readonly #firstNumber: number;
   #number: number;
   #pageCount: number;
-  #fileSize: number;
   /** What this transaction has written and not given up: first page to page count. */
   readonly #written = new Map<number, number>();
   /** Single pages taken and given up again: they are ready for stores. */
@@ -87,10 +93,10 @@ export class PageTransaction implements PageWriter {
   /** What its commit makes, from `finish` on. */
   snapshot: Snapshot | undefined;
 
-  constructor(file: StoreFile, pages: MappedPages, space: FreeSpace, base: Snapshot, room: { short: boolean }) {
+  constructor(file: StoreFile, pages: MappedPages, space: FreeSpace, base: Snapshot, room: Room) {
     this.pages = pages;
     this.base = base;
-    this.room = room;
+    this.#room = room;
     this.#file = file;
     this.#space = space;
     this.#firstNumber = nextNumber(base.number);
@@ -98,7 +104,7 @@ export class PageTransaction implements PageWriter {
     this.#pageCount = base.pageCount;
     this.#pageCountOfPart = base.pageCount;
     this.#highest = base.pageHighest;
-    this.#fileSize = file.size();
+    if (room.fileSize === 0) room.fileSize = file.size();
     // The root, the catalog's pages, the map's: of more than one leaf two at least, for where pages lie that last, and
     // where those do that don't.
     this.#fleeting.expected = 1 + base.catalogLevel + 1 + base.mapLevel + (base.mapLevel > 0 ? 2 : 1);
@@ -216,7 +222,11 @@ export class PageTransaction implements PageWriter {
       const wanted = Math.min(Math.max(batch.taken >> 2, few, batch.expected, 1), BATCH_MAX);
       const { page, count } =
         batch.expected > 0
-          ? this.#space.reserveTogether(wanted, this.#highest + 1, Math.floor(this.#fileSize / this.pages.pageSize))
+          ? this.#space.reserveTogether(
+              wanted,
+              this.#highest + 1,
+              Math.floor(this.#room.fileSize / this.pages.pageSize),
+            )
           : this.#space.reserve(wanted);
       try {
         this.#makeReady(page, count);
@@ -242,25 +252,25 @@ export class PageTransaction implements PageWriter {
     try {
       this.#file.prepare(window, (page & pages.windowMask) << pages.pageShift, count * pages.pageSize);
     } catch (error) {
-      this.room.short = true;
+      this.#room.short = true;
       throw storeError(error, "making pages ready", OPEN_FILE_CODES);
     }
   }
 
   #growTo(size: number): void {
-    if (size <= this.#fileSize) return;
-    const { room } = this;
-    const extent = Math.min(Math.floor(this.#fileSize / 8), EXTENT_MAX);
-    const wanted = Math.ceil(Math.max(size, this.#fileSize + extent) / EXTENT_UNIT) * EXTENT_UNIT;
+    const room = this.#room;
+    if (size <= room.fileSize) return;
+    const extent = Math.min(Math.floor(room.fileSize / 8), EXTENT_MAX);
+    const wanted = Math.ceil(Math.max(size, room.fileSize + extent) / EXTENT_UNIT) * EXTENT_UNIT;
     try {
       this.#file.grow(wanted);
-      this.#fileSize = wanted;
+      room.fileSize = wanted;
       room.short = false;
     } catch {
       // Too little room for an extent may still be room for what is needed now.
       try {
         this.#file.grow(size);
-        this.#fileSize = size;
+        room.fileSize = size;
       } catch (error) {
         room.short = true;
         throw storeError(error, "growing the store", OPEN_FILE_CODES);
