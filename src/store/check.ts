@@ -14,6 +14,7 @@ import type { TreeRoot } from "./pager/pages.ts";
 import {
   addGroupBits,
   countBits,
+  type GroupBits,
   groupWords,
   type MapIndex,
   mapLeafOf,
@@ -140,7 +141,7 @@ class Check {
     const capacity = groupPages(pages.pageEnd);
     const groupCount = Math.max(Math.ceil(this.#snapshot.pageCount / capacity), index.levels[0]?.pages.length ?? 0);
     for (let group = 0; group < groupCount; group++) {
-      const bits = new Uint32Array(groupWords(pages));
+      const bits = new Int32Array(groupWords(pages));
       this.guard(() => addGroupBits(pages, this.#snapshot, index, group, bits));
       const used = countBits(bits);
       const free = index.levels[0]?.free[group] ?? 0;
@@ -150,7 +151,7 @@ class Check {
     }
   }
 
-  #compareGroup(first: number, capacity: number, bits: Uint32Array): void {
+  #compareGroup(first: number, capacity: number, bits: GroupBits): void {
     for (let i = 0; i < capacity; i++) {
       const page = first + i;
       const isMarked = ((bits[i >>> 5] >>> (i & 31)) & 1) !== 0;

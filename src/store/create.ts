@@ -8,6 +8,7 @@ import { assert, StoreError } from "../errors.ts";
 import { customEncodingName, encodeStoreRecord, storeRecordKey } from "./format/catalog.ts";
 import { groupPages, MAP_BITS, MAP_LEAF_USED } from "./format/map.ts";
 import {
+  blankMeta,
   encodeMeta,
   hex,
   type Layout,
@@ -111,7 +112,7 @@ function buildStore<V>(storage: Storage, options: CheckedOptions<V>): Buffer {
     pagesUsed: inUse.length + 1,
     userVersion: 0,
   };
-  const meta = encodeMeta(layout, snapshot, storage.crc32c);
+  const meta = encodeMeta(blankMeta(layout), snapshot, storage.crc32c);
   for (const at of [META_FIRST_AT, META_SECOND_AT]) {
     bytes.set(meta.bytes, at);
     bytes.set(meta.bytes, at + META_COPY);

@@ -211,17 +211,24 @@ export function checkMeta(meta: UncheckedMeta, toWrite: boolean): { layout: Layo
   return { layout: { pageSize, runBoundaryLog2, storeId: hex(meta.bytes, META_STORE_ID, 16) }, snapshot };
 }
 
-/** The record of a snapshot, checksum included. */
-export function encodeMeta(layout: Layout, snapshot: Snapshot, checksum: Checksum): UncheckedMeta {
+/** What every record of a store begins from: the fields that never change, and zeros. */
+export function blankMeta(layout: Layout): Uint8Array {
   const bytes = Buffer.alloc(META_RECORD_SIZE);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, META_RECORD_SIZE);
   bytes.write(META_MAGIC_TEXT, META_MAGIC, "latin1");
-  view.setUint16(META_FORMAT_MAJOR, FORMAT_MAJOR_NOW, true);
-  view.setUint16(META_FORMAT_MINOR, FORMAT_MINOR_NOW, true);
-  view.setUint8(META_PAGE_SIZE_LOG2, Math.log2(layout.pageSize));
-  view.setUint8(META_RUN_BOUNDARY_LOG2, layout.runBoundaryLog2);
-  view.setUint8(META_CHECKSUM_KIND, CHECKSUM_KIND_CRC32C);
+  bytes.writeUInt16LE(FORMAT_MAJOR_NOW, META_FORMAT_MAJOR);
+  bytes.writeUInt16LE(FORMAT_MINOR_NOW, META_FORMAT_MINOR);
+  bytes.writeUInt8(Math.log2(layout.pageSize), META_PAGE_SIZE_LOG2);
+  bytes.writeUInt8(layout.runBoundaryLog2, META_RUN_BOUNDARY_LOG2);
+  bytes.writeUInt8(CHECKSUM_KIND_CRC32C, META_CHECKSUM_KIND);
   bytes.write(layout.storeId, META_STORE_ID, "hex");
+  return bytes;
+}
+
+/** The record of a snapshot, checksum included. */
+export function encodeMeta(blank: Uint8Array, snapshot: Snapshot, checksum: Checksum): UncheckedMeta {
+  const bytes = Buffer.allocUnsafe(META_RECORD_SIZE);
+  bytes.set(blank);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, META_RECORD_SIZE);
   setUint53(view, META_NUMBER, snapshot.number);
   bytes.write(snapshot.commitId, META_COMMIT_ID, "hex");
   view.setUint32(META_CATALOG_ROOT, snapshot.catalogRoot, true);

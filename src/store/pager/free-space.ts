@@ -9,7 +9,7 @@
  * union of all live maps and their own pages with what this transaction holds. Free is what is not busy. The union of a
  * group is kept between transactions and made anew only when a map page it was made from changed.
  */
-import { StoreError } from "../../errors.ts";
+import { assert, StoreError } from "../../errors.ts";
 import { PAGE_COUNT_MAX } from "../format/limits.ts";
 import { groupPages } from "../format/map.ts";
 import type { Snapshot } from "../format/meta.ts";
@@ -18,10 +18,9 @@ import type { Pages } from "./pages.ts";
 import {
   ALL_SET,
   addGroupBits,
-  EMPTY_MAP,
   type GroupBits,
+  type GroupChange,
   groupWords,
-  hasGroupBits,
   type MapIndex,
   mapLeafOf,
   readMapIndex,
@@ -29,6 +28,8 @@ import {
 
 /** Arrays of bits that are kept for later. */
 const SPARES_MAX = 16;
+/** Maps whose bits are kept from transaction to transaction: of the newest, and of the one before it. */
+const KEPT_MAPS = 2;
 /** Places where fleeting pages are looked for before others are taken. */
 const PLACES_MAX = 32;
 /** After so many transactions they are looked for from the beginning of the file again. */
@@ -52,6 +53,8 @@ interface WorkingGroup {
   readonly busy: GroupBits;
   /** Made from the newest map's when the transaction first takes or gives up a page of the group. */
   working: GroupBits | undefined;
+  /** How many more pages are in use in `working` than in the newest map. */
+  more: number;
 }
 
 export class FreeSpace {
@@ -61,7 +64,7 @@ export class FreeSpace {
   /** Indexes of the maps of live snapshots, by commit id. */
   #indexes = new Map<string, MapIndex>();
   #live: readonly Snapshot[] = [];
-  #newest: MapIndex = EMPTY_MAP;
+  #newest: MapIndex | undefined;
   /** The own pages of the live maps, by the group they lie in. */
   #mapPages = new Map<number, Set<number>>();
   readonly #groups = new Map<number, WorkingGroup>();
@@ -85,6 +88,7 @@ export class FreeSpace {
     this.#mapPages = new Map();
     for (const snapshot of live) {
       const index = this.#indexes.get(snapshot.commitId) ?? readMapIndex(this.#pages, snapshot);
+      if (indexes.size >= KEPT_MAPS) this.#forgetBits(index);
       indexes.set(snapshot.commitId, index);
       for (const page of index.ownPages) {
         const group = Math.floor(page / this.#groupPages);
@@ -93,9 +97,10 @@ export class FreeSpace {
         else known.add(page);
       }
     }
+    for (const [commitId, index] of this.#indexes) if (!indexes.has(commitId)) this.#forgetBits(index);
     this.#indexes = indexes;
     this.#live = live;
-    this.#newest = this.#indexOf(live[0]);
+    this.#newest = indexes.get(live[0].commitId);
     for (const { busy, working } of this.#groups.values()) {
       this.#spare(busy);
       if (working !== undefined) this.#spare(working);
@@ -116,23 +121,24 @@ export class FreeSpace {
     this.#live = [];
   }
 
-  /** Where the pages of the newest snapshot's map are. */
+  /** The newest snapshot's map. */
   get newestMap(): MapIndex {
+    assert(this.#newest !== undefined);
     return this.#newest;
   }
 
-  /** Remembers the map of a snapshot this transaction is about to commit. */
+  /** Remembers the map of a snapshot this transaction is about to commit; what it changed is the map's from now on. */
   remember(snapshot: Snapshot, index: MapIndex): void {
     this.#indexes.set(snapshot.commitId, index);
+    for (const group of index.bits.keys()) this.#group(group).working = undefined;
   }
 
   /** The groups whose bits differ from the newest map's. */
-  changed(): Map<number, GroupBits> {
-    const changed = new Map<number, GroupBits>();
-    for (const [group, { working }] of this.#groups) {
-      if (working !== undefined && !hasGroupBits(this.#pages, this.#live[0], this.#newest, group, working)) {
-        changed.set(group, working);
-      }
+  changed(): Map<number, GroupChange> {
+    const changed = new Map<number, GroupChange>();
+    for (const [group, { working, more }] of this.#groups) {
+      if (working === undefined || isSame(this.#newestBits(group), working)) continue;
+      changed.set(group, { bits: working, more });
     }
     return changed;
   }
@@ -241,20 +247,16 @@ export class FreeSpace {
     for (let at = page; at < end; ) {
       const group = Math.floor(at / this.#groupPages);
       const to = Math.min(end, (group + 1) * this.#groupPages);
-      setBits(this.#workingBits(group), at - group * this.#groupPages, to - group * this.#groupPages, value);
+      const state = this.#group(group);
+      state.working ??= this.#copy(this.#newestBits(group));
+      state.more += setBits(state.working, at - group * this.#groupPages, to - group * this.#groupPages, value);
       at = to;
     }
   }
 
-  #workingBits(group: number): GroupBits {
-    const state = this.#group(group);
-    state.working ??= this.#newestBits(group);
-    return state.working;
-  }
-
   /** An array for the bits of a group, with anything in it. */
   #bits(): GroupBits {
-    return this.#spares.pop() ?? new Uint32Array(groupWords(this.#pages));
+    return this.#spares.pop() ?? new Int32Array(groupWords(this.#pages));
   }
 
   #copy(bits: GroupBits): GroupBits {
@@ -268,11 +270,19 @@ export class FreeSpace {
     if (this.#spares.length < SPARES_MAX) this.#spares.push(bits);
   }
 
-  /** The bits of the newest snapshot's map, as a copy. */
+  /** The bits of the newest snapshot's map. */
   #newestBits(group: number): GroupBits {
+    const known = this.newestMap.bits.get(group);
+    if (known !== undefined) return known;
     const bits = this.#bits().fill(0);
-    addGroupBits(this.#pages, this.#live[0], this.#newest, group, bits, this.#wordsUsed(this.#live[0], group));
+    addGroupBits(this.#pages, this.#live[0], this.newestMap, group, bits, this.#wordsUsed(this.#live[0], group));
+    this.newestMap.bits.set(group, bits);
     return bits;
+  }
+
+  #forgetBits(index: MapIndex): void {
+    for (const bits of index.bits.values()) this.#spare(bits);
+    index.bits.clear();
   }
 
   /** Words of a group's bits that lie below a snapshot's page count: those above are zero. */
@@ -282,38 +292,47 @@ export class FreeSpace {
   }
 
   #indexOf(snapshot: Snapshot): MapIndex {
-    return this.#indexes.get(snapshot.commitId) ?? EMPTY_MAP;
+    const index = this.#indexes.get(snapshot.commitId);
+    assert(index !== undefined);
+    return index;
   }
 
   #group(group: number): WorkingGroup {
-    let state = this.#groups.get(group);
-    if (state === undefined) {
-      state = { busy: this.#copy(this.#union(group).bits), working: undefined };
-      this.#groups.set(group, state);
-    }
+    return this.#groups.get(group) ?? this.#beginGroup(group, this.#union(group));
+  }
+
+  #beginGroup(group: number, union: Union): WorkingGroup {
+    const state = { busy: this.#copy(union.bits), working: undefined, more: 0 };
+    this.#groups.set(group, state);
     return state;
   }
 
   #union(group: number): Union {
-    const leaves = new Map<number, Snapshot>();
+    /** The live snapshots whose map leaves of the group differ: those that share one follow each other. */
+    const owners: Snapshot[] = [];
+    const sources: number[] = [];
+    let last = 0;
     for (const snapshot of this.#live) {
       const leaf = mapLeafOf(this.#indexOf(snapshot), group);
-      if (leaf !== 0 && !leaves.has(leaf)) leaves.set(leaf, snapshot);
-    }
-    const mapPages = this.#mapPages.get(group) ?? [];
-    const sources: number[] = [];
-    for (const leaf of leaves.keys()) {
+      if (leaf === last || leaf === 0) continue;
+      last = leaf;
+      owners.push(snapshot);
       const { view } = this.#pages.windows[leaf >>> this.#pages.windowShift];
       sources.push(leaf, pageTransaction(view, (leaf & this.#pages.windowMask) << this.#pages.pageShift));
     }
-    sources.push(...mapPages);
+    const mapPages = this.#mapPages.get(group) ?? [];
+    for (const page of mapPages) sources.push(page);
     const known = this.#unions.get(group);
     if (known !== undefined && isSame(known.sources, sources)) return known;
 
     // Forgotten first: a map page that is damaged ends this half way.
     this.#unions.delete(group);
-    const bits = (known?.bits ?? this.#bits()).fill(0);
-    for (const snapshot of leaves.values()) {
+    const bits = known?.bits ?? this.#bits();
+    const newest = this.newestMap.bits.get(group);
+    if (newest === undefined) bits.fill(0);
+    else bits.set(newest);
+    for (const snapshot of owners) {
+      if (newest !== undefined && snapshot === this.#live[0]) continue;
       const words = this.#wordsUsed(snapshot, group);
       addGroupBits(this.#pages, snapshot, this.#indexOf(snapshot), group, bits, words);
     }
@@ -326,18 +345,25 @@ export class FreeSpace {
     return union;
   }
 
+  /** A full union is skipped without a look at its bits: nothing in it becomes free before the next transaction. */
+  #busyUnlessFull(group: number): GroupBits | undefined {
+    const state = this.#groups.get(group);
+    if (state !== undefined) return state.busy;
+    const union = this.#union(group);
+    return union.full ? undefined : this.#beginGroup(group, union).busy;
+  }
+
   /** The first free page at or after `from`. */
   #nextFree(from: number): number {
     for (let page = from; page < PAGE_COUNT_MAX; ) {
       const group = Math.floor(page / this.#groupPages);
       const first = group * this.#groupPages;
-      // A full union is skipped without a look at its bits: nothing in it becomes free before the next transaction.
-      if (this.#groups.has(group) || !this.#union(group).full) {
-        const { busy } = this.#group(group);
+      const busy = this.#busyUnlessFull(group);
+      if (busy !== undefined) {
         let bit = page - first;
         let word = busy[bit >>> 5] | ((1 << (bit & 31)) - 1);
         for (bit &= ~31; ; word = busy[bit >>> 5]) {
-          if (word >>> 0 !== ALL_SET) return first + bit + 31 - Math.clz32(~word & (word + 1));
+          if (word !== ALL_SET) return first + bit + 31 - Math.clz32(~word & (word + 1));
           bit += 32;
           if (bit >= this.#groupPages) break;
         }
@@ -358,15 +384,20 @@ export class FreeSpace {
 
 // Loops, for a callback for each of a thousand words costs as much as the rest of a small commit.
 
-/** Sets or clears the bits `from … to - 1`. */
-function setBits(bits: GroupBits, from: number, to: number, value: boolean): void {
+/** Sets or clears the bits `from … to - 1`, and tells how many more are set then. */
+function setBits(bits: GroupBits, from: number, to: number, value: boolean): number {
+  let more = 0;
   for (let bit = from; bit < to; bit++) {
-    if (value) bits[bit >>> 5] |= 1 << (bit & 31);
-    else bits[bit >>> 5] &= ~(1 << (bit & 31));
+    const mask = 1 << (bit & 31);
+    const isSet = (bits[bit >>> 5] & mask) !== 0;
+    if (isSet === value) continue;
+    bits[bit >>> 5] ^= mask;
+    more += value ? 1 : -1;
   }
+  return more;
 }
 
-function isSame(a: readonly number[], b: readonly number[]): boolean {
+function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

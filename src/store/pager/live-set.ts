@@ -44,7 +44,7 @@ export function readLiveSet(
     if (unpinned || named || isHeld(coordination, held.get(snapshot.number | 0))) live.set(snapshot.commitId, snapshot);
     else coordination.removeRecord(index);
   }
-  return [...live.values()];
+  return [...live.values()].sort((a, b) => b.number - a.number);
 }
 
 /** Whether one of the owners that hold a number is alive. */

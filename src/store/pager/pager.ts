@@ -9,7 +9,7 @@
  */
 import { assert, CorruptionError, StoreError } from "../../errors.ts";
 import { LOCK_WRITER } from "../format/locks.ts";
-import { encodeMeta, hex, type Layout, META_COPY } from "../format/meta.ts";
+import { blankMeta, encodeMeta, hex, type Layout, META_COPY } from "../format/meta.ts";
 import type { Coordination } from "./coordination.ts";
 import { FreeSpace } from "./free-space.ts";
 import { readLiveSet } from "./live-set.ts";
@@ -47,6 +47,7 @@ export class Pager {
   readonly #coordination: Coordination | undefined;
   readonly #space: FreeSpace;
   readonly #checksumSeed: number;
+  readonly #blankMeta: Uint8Array;
   readonly #room: Room = { short: false, fileSize: 0 };
   /** Metas as they were parsed last. */
   #parsed: Metas;
@@ -68,6 +69,7 @@ export class Pager {
     this.pages = pages;
     this.#space = new FreeSpace(pages);
     this.#checksumSeed = storage.crc32c(Buffer.from(metas.layout.storeId, "hex"), 0, 16, 0);
+    this.#blankMeta = blankMeta(metas.layout);
     this.readers =
       coordination === undefined
         ? new Readers(new LockPins(file, () => this.#readMetas()), pages)
@@ -248,7 +250,7 @@ export class Pager {
     assert(coordination !== undefined && metas !== undefined);
     const commitId = hex(this.#storage.random(16), 0, 16);
     const { snapshot, runs } = transaction.finish(catalog, userVersion, commitId);
-    const meta = encodeMeta(this.layout, snapshot, this.#storage.crc32c);
+    const meta = encodeMeta(this.#blankMeta, snapshot, this.#storage.crc32c);
     transaction.checkFaults();
     const publishIndex = coordination.addRecord(meta, snapshot);
     this.#storage.hook?.("write: pages written");
