@@ -147,13 +147,13 @@ Napi::Value bootId(const Napi::CallbackInfo& info) {
 template <uint32_t (*checksum)(const void*, size_t, uint32_t)>
 Napi::Value checksumOf(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  const Napi::Uint8Array bytes = arguments.bytes("bytes");
+  const Elements<uint8_t> bytes = arguments.bytes("bytes");
   const uint64_t from = arguments.integer("from");
   const uint64_t to = arguments.integer("to");
   const uint32_t seed = arguments.word("seed");
-  if (!arguments.bad() && (from > to || to > bytes.ByteLength())) arguments.refuse("from and to", "inside the bytes");
+  if (!arguments.bad() && (from > to || to > bytes.length)) arguments.refuse("from and to", "inside the bytes");
   if (arguments.bad()) return Napi::Value();
-  return Napi::Number::New(info.Env(), checksum(bytes.Data() + from, to - from, seed));
+  return Napi::Number::New(info.Env(), checksum(bytes.data + from, to - from, seed));
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {

@@ -17,6 +17,13 @@ constexpr double kSafeIntegerMax = 9007199254740991.0;
 /** Milliseconds of a wait without a limit: three years, so that a deadline in nanoseconds is in range. */
 constexpr double kTimeoutMax = 1e11;
 
+/** What a typed array shows. To be used at once: JavaScript that runs may take the memory away. */
+template <typename T>
+struct Elements {
+  T* data = nullptr;
+  size_t length = 0;
+};
+
 /** Reads arguments one after the other. After the first that does not fit, an exception is pending and `bad` is true. */
 class Arguments {
  public:
@@ -24,11 +31,13 @@ class Arguments {
 
   bool bad() const { return bad_; }
 
-  uint64_t integer(const char* name, double max = kSafeIntegerMax) {
+  uint64_t integer(const char* name, double max = kSafeIntegerMax) { return integerOf(info_[next_++], name, max); }
+
+  uint64_t integerOf(const Napi::Value& value, const char* name, double max = kSafeIntegerMax) {
     // Fails for what is no number, which IsNumber would only ask a second time: this is on the path of every batch of
     // pages that a transaction takes.
     double number = -1;
-    const bool isNumber = napi_get_value_double(env_, info_[next_++], &number) == napi_ok;
+    const bool isNumber = napi_get_value_double(env_, value, &number) == napi_ok;
     if (!isNumber || !(number >= 0 && number <= max) || number != std::floor(number)) {
       refuse(name, "an integer in range");
       return 0;
@@ -51,10 +60,9 @@ class Arguments {
   uint32_t word(const char* name) { return static_cast<uint32_t>(integer(name, 4294967295.0)); }
 
   bool flag(const char* name) {
-    const Napi::Value value = info_[next_++];
-    if (value.IsBoolean()) return value.As<Napi::Boolean>().Value();
-    refuse(name, "a boolean");
-    return false;
+    bool isSet = false;
+    if (napi_get_value_bool(env_, info_[next_++], &isSet) != napi_ok) refuse(name, "a boolean");
+    return isSet;
   }
 
   std::string path(const char* name) {
@@ -72,14 +80,14 @@ class Arguments {
     return std::string();
   }
 
-  Napi::Uint8Array bytes(const char* name) { return bytesOf(info_[next_++], name); }
+  Elements<uint8_t> bytes(const char* name) { return bytesOf(info_[next_++], name); }
 
-  Napi::Uint8Array bytesOf(const Napi::Value& value, const char* name) {
-    if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
-      return value.As<Napi::Uint8Array>();
-    }
-    refuse(name, "a Uint8Array");
-    return Napi::Uint8Array();
+  Elements<uint8_t> bytesOf(const Napi::Value& value, const char* name) {
+    return elementsOf<uint8_t>(value, napi_uint8_array, name, "a Uint8Array");
+  }
+
+  Elements<uint32_t> wordsOf(const Napi::Value& value, const char* name) {
+    return elementsOf<uint32_t>(value, napi_uint32_array, name, "a Uint32Array");
   }
 
   LockWait::Clock::duration timeout(const char* name) {
@@ -102,13 +110,26 @@ class Arguments {
   Napi::Value value() { return info_[next_++]; }
 
   void refuse(const char* name, const char* expected) {
-    if (!bad_) {
+    // Pending already where a getter threw.
+    if (!bad_ && !env_.IsExceptionPending()) {
       Napi::TypeError::New(env_, std::string("addon: ") + name + " must be " + expected).ThrowAsJavaScriptException();
     }
     bad_ = true;
   }
 
  private:
+  template <typename T>
+  Elements<T> elementsOf(const Napi::Value& value, napi_typedarray_type type, const char* name, const char* expected) {
+    // One call, which fails for what is no typed array; IsTypedArray and Napi::TypedArrayOf make three.
+    napi_typedarray_type actual = napi_int8_array;
+    size_t length = 0;
+    void* data = nullptr;
+    const napi_status status = napi_get_typedarray_info(env_, value, &actual, &length, &data, nullptr, nullptr);
+    if (status == napi_ok && actual == type) return Elements<T>{static_cast<T*>(data), length};
+    refuse(name, expected);
+    return Elements<T>{};
+  }
+
   const Napi::CallbackInfo& info_;
   const Napi::Env env_;
   size_t next_ = 0;

@@ -135,19 +135,19 @@ Napi::Value FileObject::read(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
   const uint64_t at = arguments.integer("at");
-  Napi::Uint8Array target = arguments.bytes("target");
+  const Elements<uint8_t> target = arguments.bytes("target");
   if (arguments.bad() || !isOpen(env)) return Napi::Value();
   size_t got = 0;
-  check(env, platform::readAt(opening_->file, at, target.Data(), target.ByteLength(), &got));
+  check(env, platform::readAt(opening_->file, at, target.data, target.length, &got));
   return Napi::Number::New(env, static_cast<double>(got));
 }
 
 void FileObject::write(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const uint64_t at = arguments.integer("at");
-  const Napi::Uint8Array source = arguments.bytes("source");
+  const Elements<uint8_t> source = arguments.bytes("source");
   if (arguments.bad() || !isOpen(info.Env())) return;
-  check(info.Env(), platform::writeAt(opening_->file, at, source.Data(), source.ByteLength()));
+  check(info.Env(), platform::writeAt(opening_->file, at, source.data, source.length));
 }
 
 void FileObject::link(const Napi::CallbackInfo& info) {

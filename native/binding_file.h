@@ -82,8 +82,10 @@ class FileObject : public Napi::ObjectWrap<FileObject> {
   void check(Napi::Env env, const platform::Status& status) const {
     if (!status.ok()) throwStatus(env, status, path_);
   }
+  /** Reads the arguments of a NativeCommitPlan. */
   bool readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan);
-  bool readRecord(Arguments& arguments, double at, double copyAt, const Napi::Value& bytes, CommitPlan::Record* record);
+  bool readRecord(Arguments& arguments, uint64_t at, uint64_t copyAt, const Napi::Value& bytes,
+                  CommitPlan::Record* record);
 
   Addon* addon_ = nullptr;
   std::shared_ptr<Opening> opening_;

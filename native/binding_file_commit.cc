@@ -1,6 +1,8 @@
 // A file's commits: the coordination file they publish in, their plans, and waiting for them.
 #include <algorithm>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "binding_commit.h"
 #include "binding_file.h"
@@ -12,6 +14,7 @@ using platform::Status;
 
 namespace {
 
+constexpr double kPageSizeMax = 65536;
 /** Spans with less between them are flushed in one call: to pass over pages that are clean costs less than a call. */
 constexpr uint64_t kSpanGap = uint64_t{1} << 20;
 
@@ -30,9 +33,30 @@ void mergeSpans(std::vector<Span>* spans) {
 }
 
 /** Both copies of a meta record. */
-Span spanOf(double at, double copyAt, size_t length) {
-  const uint64_t from = static_cast<uint64_t>(at);
-  return Span{from, from + static_cast<uint64_t>(copyAt) + length};
+Span spanOf(uint64_t at, uint64_t copyAt, size_t length) { return Span{at, at + copyAt + length}; }
+
+/** A meta record that is to be stored again. */
+struct Rewrite {
+  uint64_t at = 0;
+  Napi::Value record;
+};
+
+std::vector<Rewrite> readRewrites(Arguments& arguments) {
+  const Napi::Value value = arguments.value();
+  std::vector<Rewrite> rewrites;
+  uint32_t count = 0;
+  if (napi_get_array_length(value.Env(), value, &count) != napi_ok) arguments.refuse("rewrites", "an array");
+  for (uint32_t i = 0; i < count && !arguments.bad(); i++) {
+    const Napi::Value element = value.As<Napi::Array>().Get(i);
+    if (element.IsObject()) {
+      const Napi::Object rewrite = element.As<Napi::Object>();
+      const uint64_t at = arguments.integerOf(rewrite.Get("at"), "at");
+      rewrites.push_back(Rewrite{at, rewrite.Get("record")});
+    } else {
+      arguments.refuse("a rewrite", "an object");
+    }
+  }
+  return rewrites;
 }
 
 }  // namespace
@@ -61,37 +85,34 @@ void FileObject::attach(const Napi::CallbackInfo& info) {
   opening_->shared = SharedWords{views[0], word(0), word(1), word(2)};
 }
 
-bool FileObject::readRecord(Arguments& arguments, double at, double copyAt, const Napi::Value& bytes,
+bool FileObject::readRecord(Arguments& arguments, uint64_t at, uint64_t copyAt, const Napi::Value& bytes,
                             CommitPlan::Record* record) {
-  const Napi::Uint8Array source = arguments.bytesOf(bytes, "record");
+  const Elements<uint8_t> source = arguments.bytesOf(bytes, "record");
   if (arguments.bad()) return false;
-  const size_t length = source.ByteLength();
-  const bool inRange = at >= 0 && at <= kSafeIntegerMax && copyAt >= static_cast<double>(length) &&
-                       copyAt <= static_cast<double>(kWindowSizeMax) && length > 0;
-  if (inRange) {
-    record->first = opening_->span(static_cast<uint64_t>(at), length);
-    record->copy = opening_->span(static_cast<uint64_t>(at + copyAt), length);
+  if (source.length > 0 && source.length <= copyAt) {
+    record->first = opening_->span(at, source.length);
+    record->copy = opening_->span(at + copyAt, source.length);
   }
   if (record->first == nullptr || record->copy == nullptr) {
     arguments.refuse("a meta record", "inside the windows mapped for writing, and its copy behind it");
     return false;
   }
-  record->bytes.assign(source.Data(), source.Data() + length);
+  record->bytes.assign(source.data, source.data + source.length);
   return true;
 }
 
 bool FileObject::readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan) {
-  if (!isOpen(env)) return false;
-  const Napi::Value value = arguments.value();
-  if (!value.IsObject()) {
-    arguments.refuse("plan", "an object");
-    return false;
-  }
-  const Napi::Object object = value.As<Napi::Object>();
-  const auto number = [&](const char* name) {
-    const Napi::Value field = object.Get(name);
-    return field.IsNumber() ? field.As<Napi::Number>().DoubleValue() : -1.0;
-  };
+  const uint64_t pageSize = arguments.integer("pageSize", kPageSizeMax);
+  const Napi::Value runsValue = arguments.value();
+  plan->checksumSeed = arguments.word("checksumSeed");
+  const uint64_t metaAt = arguments.integer("metaAt");
+  const Napi::Value meta = arguments.value();
+  const uint64_t copyAt = arguments.integer("metaCopyAt", static_cast<double>(kWindowSizeMax));
+  const std::vector<Rewrite> rewrites = readRewrites(arguments);
+  plan->publishIndex = static_cast<int32_t>(arguments.integer("publishIndex", INT32_MAX));
+  plan->unlockWriter = arguments.flag("unlockWriter");
+  // From here on no JavaScript runs: a getter of a rewrite's could close the file, or take memory away.
+  if (arguments.bad() || !isOpen(env)) return false;
   if (job_ != nullptr && !job_->isDone()) {
     arguments.refuse("a commit", "the only one under way");
     return false;
@@ -101,61 +122,30 @@ bool FileObject::readPlan(Napi::Env env, Arguments& arguments, CommitPlan* plan)
     return false;
   }
 
-  const double pageSize = number("pageSize");
-  const double runsLength = number("runsLength");
-  const Napi::Value runsValue = object.Get("runs");
-  if (!runsValue.IsTypedArray() || runsValue.As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array ||
-      !(pageSize >= kBlockSize && pageSize <= 65536) || !(runsLength >= 0)) {
-    arguments.refuse("runs", "a Uint32Array of pages, with runsLength and pageSize");
-    return false;
-  }
-  const Napi::Uint32Array runs = runsValue.As<Napi::Uint32Array>();
-  const size_t count = static_cast<size_t>(runsLength);
-  if (count > runs.ElementLength() || count % 2 != 0) {
-    arguments.refuse("runsLength", "an even number within runs");
-    return false;
-  }
-  const uint64_t bytes = static_cast<uint64_t>(pageSize);
-  plan->runs.reserve(count / 2);
-  for (size_t i = 0; i < count; i += 2) {
-    const uint64_t length = runs[i + 1] * bytes;
-    uint8_t* const at = opening_->span(runs[i] * bytes, length);
+  const Elements<uint32_t> runs = arguments.wordsOf(runsValue, "runs");
+  if (pageSize < kBlockSize || runs.length % 2 != 0) arguments.refuse("runs", "pairs, of pages of 4 KiB at least");
+  if (arguments.bad()) return false;
+  plan->runs.reserve(runs.length / 2);
+  for (size_t i = 0; i < runs.length; i += 2) {
+    const uint64_t from = runs.data[i] * pageSize;
+    const uint64_t length = runs.data[i + 1] * pageSize;
+    uint8_t* const at = opening_->span(from, length);
     if (at == nullptr || length == 0) {
       arguments.refuse("a run", "inside one window mapped for writing");
       return false;
     }
     plan->runs.push_back(CommitPlan::Run{at, static_cast<size_t>(length)});
-    if (platform::viewsNeedFlush()) plan->firstFlush.push_back(Span{runs[i] * bytes, runs[i] * bytes + length});
+    if (platform::viewsNeedFlush()) plan->firstFlush.push_back(Span{from, from + length});
   }
 
-  const double copyAt = number("metaCopyAt");
-  if (!readRecord(arguments, number("metaAt"), copyAt, object.Get("meta"), &plan->meta)) return false;
-  plan->secondFlush.push_back(spanOf(number("metaAt"), copyAt, plan->meta.bytes.size()));
-  const Napi::Value rewrites = object.Get("rewrites");
-  const uint32_t rewriteCount = rewrites.IsArray() ? rewrites.As<Napi::Array>().Length() : 0;
-  for (uint32_t i = 0; i < rewriteCount; i++) {
-    const Napi::Value rewrite = rewrites.As<Napi::Array>().Get(i);
-    if (!rewrite.IsObject()) {
-      arguments.refuse("a rewrite", "an object");
-      return false;
-    }
-    const Napi::Value at = rewrite.As<Napi::Object>().Get("at");
-    const double offset = at.IsNumber() ? at.As<Napi::Number>().DoubleValue() : -1;
+  if (!readRecord(arguments, metaAt, copyAt, meta, &plan->meta)) return false;
+  plan->secondFlush.push_back(spanOf(metaAt, copyAt, plan->meta.bytes.size()));
+  for (const Rewrite& rewrite : rewrites) {
     CommitPlan::Record record;
-    if (!readRecord(arguments, offset, copyAt, rewrite.As<Napi::Object>().Get("record"), &record)) return false;
-    plan->firstFlush.push_back(spanOf(offset, copyAt, record.bytes.size()));
+    if (!readRecord(arguments, rewrite.at, copyAt, rewrite.record, &record)) return false;
+    plan->firstFlush.push_back(spanOf(rewrite.at, copyAt, record.bytes.size()));
     plan->rewrites.push_back(std::move(record));
   }
-
-  const double seed = number("checksumSeed");
-  const double publishIndex = number("publishIndex");
-  if (!(seed >= 0 && seed <= 4294967295.0) || !(publishIndex >= 0 && publishIndex <= 2147483647.0)) {
-    arguments.refuse("checksumSeed and publishIndex", "a u32 and an index");
-    return false;
-  }
-  plan->checksumSeed = static_cast<uint32_t>(seed);
-  plan->publishIndex = static_cast<int32_t>(publishIndex);
-  plan->unlockWriter = object.Get("unlockWriter").ToBoolean().Value();
   mergeSpans(&plan->firstFlush);
   plan->views = opening_->takeViews();
   plan->shared = opening_->shared;
@@ -173,10 +163,9 @@ Napi::Value FileObject::commitSync(const Napi::CallbackInfo& info) {
 void FileObject::commit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
+  const Napi::Function callback = arguments.function("callback");
   CommitPlan plan;
   if (!readPlan(env, arguments, &plan)) return;
-  const Napi::Function callback = arguments.function("callback");
-  if (arguments.bad()) return;
   auto operation = std::make_unique<Operation>();
   operation->opening = opening_;
   operation->callback = Napi::Persistent(callback);

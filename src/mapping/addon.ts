@@ -15,19 +15,21 @@ import type { SectionFunctions } from "./native.ts";
 /** The bytes whose locks have a meaning for the addon: writer lock, flush lock, and the byte that waiters share. */
 export type LockBytes = readonly [writer: number, flush: number, waiting: number];
 
-/** What a commit job does; the caller's `CommitPlan` describes each field. */
-export interface NativeCommitPlan {
-  readonly pageSize: number;
-  readonly runs: Uint32Array;
-  readonly runsLength: number;
-  readonly checksumSeed: number;
-  readonly metaAt: number;
-  readonly meta: Uint8Array;
-  readonly metaCopyAt: number;
-  readonly rewrites: readonly { readonly at: number; readonly record: Uint8Array }[];
-  readonly publishIndex: number;
-  readonly unlockWriter: boolean;
-}
+/**
+ * What a commit job does; the caller's `CommitPlan` describes each field. By position, because native code takes long to
+ * look up a name.
+ */
+export type NativeCommitPlan = readonly [
+  pageSize: number,
+  runs: Uint32Array,
+  checksumSeed: number,
+  metaAt: number,
+  meta: Uint8Array,
+  metaCopyAt: number,
+  rewrites: readonly { readonly at: number; readonly record: Uint8Array }[],
+  publishIndex: number,
+  unlockWriter: boolean,
+];
 
 /** How a commit job failed; null: it did not. */
 export type NativeCommitOutcome = null | {
@@ -89,9 +91,9 @@ export interface NativeFile {
   cancelWait(wait: number): void;
   /** Names the words of a mapped file that commits write, as byte offsets. */
   attach(coordination: NativeFile, poisonAt: number, durableAt: number, newestAt: number): void;
-  commitSync(plan: NativeCommitPlan): NativeCommitOutcome;
+  commitSync(...plan: NativeCommitPlan): NativeCommitOutcome;
   /** Runs a job on the file's own thread, one at a time; `callback` comes once, in a later turn. */
-  commit(plan: NativeCommitPlan, callback: (outcome: NativeCommitOutcome) => void): void;
+  commit(callback: (outcome: NativeCommitOutcome) => void, ...plan: NativeCommitPlan): void;
   /** Waits for the job that was started last. Its outcome can still be asked for after `close`. */
   waitCommit(): NativeCommitOutcome;
   /**

@@ -165,10 +165,10 @@ test("no argument, however wrong, reaches the memory", () => {
   coordination.map(0, 4096, true, 4096);
   file.map(0, WINDOW, true, WINDOW);
   file.attach(coordination, 200, 192, 128);
+  // In the order of the addon's parameters.
   const plan = {
     pageSize: 4096,
     runs: new Uint32Array([2, 2]),
-    runsLength: 2,
     checksumSeed: 1,
     metaAt: 0,
     meta: new Uint8Array(512),
@@ -184,25 +184,53 @@ test("no argument, however wrong, reaches the memory", () => {
     { ...plan, runs: new Uint32Array([1, 0]) },
     { ...plan, runs: new Uint32Array([1]) },
     { ...plan, runs: [1, 1] },
-    { ...plan, runsLength: 3 },
-    { ...plan, runsLength: Number.NaN },
+    { ...plan, runs: new Uint32Array([2, 2, 2]) },
+    { ...plan, runs: new Int32Array([2, 2]) },
+    { ...plan, runs: Number.NaN },
     { ...plan, pageSize: 0 },
+    { ...plan, pageSize: Number.NaN },
+    { ...plan, pageSize: 4096.5 },
+    { ...plan, pageSize: 2 ** 17 },
     { ...plan, pageSize: Number.POSITIVE_INFINITY },
     { ...plan, metaAt: WINDOW - 512 },
     { ...plan, metaAt: -1 },
     { ...plan, metaAt: 2 ** 60 },
     { ...plan, metaCopyAt: 0 },
+    { ...plan, metaCopyAt: 2 ** 31 },
     { ...plan, meta: new Uint8Array(0) },
     { ...plan, meta: "text" },
+    { ...plan, meta: new Uint8ClampedArray(512) },
+    { ...plan, meta: new DataView(new ArrayBuffer(512)) },
+    { ...plan, meta: new Uint8Array(4096) },
     { ...plan, rewrites: [{ at: 2 ** 40, record: new Uint8Array(4) }] },
+    { ...plan, rewrites: [{ at: -1, record: new Uint8Array(4) }] },
+    { ...plan, rewrites: [{ at: 0, record: "text" }] },
+    { ...plan, rewrites: [{}] },
     { ...plan, rewrites: [5] },
+    { ...plan, rewrites: new Array(1) },
+    { ...plan, rewrites: "text" },
     { ...plan, publishIndex: -1 },
+    { ...plan, publishIndex: 2 ** 31 },
     { ...plan, checksumSeed: 2 ** 32 },
+    { ...plan, checksumSeed: "1" },
+    { ...plan, unlockWriter: 1 },
     {},
   ];
-  for (const wrong of wrongPlans) {
-    expect(() => Reflect.apply(file.commitSync, file, [wrong]), JSON.stringify(wrong)).toThrow(TypeError);
-    expect(() => Reflect.apply(file.commit, file, [wrong, () => {}])).toThrow(TypeError);
+  const right: readonly unknown[] = Object.values(plan);
+  const wrongArguments = [
+    ...wrongPlans.map((wrong) => Object.values(wrong)),
+    // Something is missing, at the end or before it, or the plan comes in one piece.
+    ...right.map((_, index) => right.slice(0, index)),
+    ...right.map((_, index) => right.with(index, undefined)),
+    [plan],
+  ];
+  const callback = (): void => {};
+  for (const wrong of wrongArguments) {
+    expect(() => Reflect.apply(file.commitSync, file, wrong), JSON.stringify(wrong)).toThrow(TypeError);
+    expect(() => Reflect.apply(file.commit, file, [callback, ...wrong]), JSON.stringify(wrong)).toThrow(TypeError);
+  }
+  for (const wrong of [[], right, [undefined, ...right], [plan, callback], [...right, callback]]) {
+    expect(() => Reflect.apply(file.commit, file, wrong), JSON.stringify(wrong)).toThrow(TypeError);
   }
   const values = [
     -1,
@@ -233,7 +261,8 @@ test("no argument, however wrong, reaches the memory", () => {
     ["lockedByOther", 3],
     ["waitLockAsync", 2],
     ["cancelWait", 1],
-    ["commit", 2],
+    ["commitSync", 9],
+    ["commit", 10],
   ];
   let state = 12345;
   for (const [method, parameterCount] of methods) {
@@ -251,8 +280,32 @@ test("no argument, however wrong, reaches the memory", () => {
       }
     }
   }
+  // One wrong value among right ones; a few are right as well.
+  const alone = right.flatMap((_, index) => values.map((value) => right.with(index, value)));
+  const committed = alone.filter((parameters) => {
+    try {
+      return Reflect.apply(file.commitSync, file, parameters) === null;
+    } catch (error) {
+      expect(error, JSON.stringify(parameters.map(String))).toBeInstanceOf(TypeError);
+      return false;
+    }
+  });
+  expect(committed.length).toBe(6);
   expect(() => Reflect.apply(file.size, {}, [])).toThrow(TypeError);
-  expect(file.commitSync(plan)).toBeNull();
-  file.close();
+  expect(Reflect.apply(file.commitSync, file, right)).toBeNull();
+  const commitWith = (rewrite: object): unknown =>
+    Reflect.apply(file.commitSync, file, Object.values({ ...plan, rewrites: [rewrite] }));
+  const record = new Uint8Array(4);
+  expect(commitWith({ at: 0, record })).toBeNull();
+  const refuse = (): never => {
+    throw new RangeError("the getter's");
+  };
+  expect(() => commitWith(Object.defineProperty({ record }, "at", { get: refuse }))).toThrow("the getter's");
+  expect(() => commitWith(Object.defineProperty({ at: 0 }, "record", { get: refuse }))).toThrow("the getter's");
+  const close = (): number => {
+    file.close();
+    return 0;
+  };
+  expect(() => commitWith(Object.defineProperty({ record }, "at", { get: close }))).toThrow("closed");
   coordination.close();
 });

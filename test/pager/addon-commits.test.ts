@@ -15,8 +15,7 @@ const AT_ONCE_MS = 5000;
 function planOf(rest: Partial<CommitPlan> = {}): CommitPlan {
   return {
     pageSize: 4096,
-    runs: new Uint32Array([40, 1, 50, 3, 99, 99]),
-    runsLength: 4,
+    runs: new Uint32Array([40, 1, 50, 3]),
     checksumSeed: 0xabcdef,
     metaAt: 65536,
     meta: new Uint8Array(512).fill(4),

@@ -188,7 +188,7 @@ function storeChecksums(site: CommitSite, plan: CommitPlan): void {
   const { pageSize } = plan;
   const word = new Uint8Array(4);
   const wordView = new DataView(word.buffer);
-  for (let i = 0; i < plan.runsLength; i += 2) {
+  for (let i = 0; i < plan.runs.length; i += 2) {
     const at = plan.runs[i] * pageSize;
     const length = plan.runs[i + 1] * pageSize;
     site.file.declare(at, length);

@@ -279,7 +279,7 @@ export class StoreOpening implements StoreFile {
   #site(plan: CommitPlan): CommitSite {
     const coordination = this.#coordination;
     assert(coordination !== undefined, "a coordination file is attached");
-    assert(plan.runsLength <= plan.runs.length, "the runs that count are there");
+    assert(plan.runs.length % 2 === 0, "runs are pairs");
     return {
       file: this.file,
       words: coordination.words,

@@ -57,7 +57,6 @@ export class ToyStore {
     return {
       pageSize: PAGE_SIZE,
       runs,
-      runsLength: runs.length,
       checksumSeed: CHECKSUM_SEED,
       metaAt: this.number % 2 === 0 ? META_FIRST_AT : META_SECOND_AT,
       meta: record(this.number),

@@ -3,7 +3,7 @@
  */
 import { Buffer } from "node:buffer";
 import { assert, SystemError } from "../../errors.ts";
-import type { NativeFile } from "../../mapping/addon.ts";
+import type { NativeCommitOutcome, NativeCommitPlan, NativeFile } from "../../mapping/addon.ts";
 import { COORDINATION_DURABLE, COORDINATION_NEWEST, COORDINATION_POISON } from "../format/coordination.ts";
 import { LOCK_WRITER } from "../format/locks.ts";
 import { Window } from "./pages.ts";
@@ -121,7 +121,7 @@ export class AddonStoreFile extends AddonLocks implements StoreFile {
 
   commitSync(plan: CommitPlan): CommitOutcome {
     this.#run?.wait();
-    return this.native.commitSync(plan) ?? COMMITTED;
+    return this.native.commitSync(...byPosition(plan)) ?? COMMITTED;
   }
 
   commit(plan: CommitPlan): CommitRun {
@@ -186,6 +186,21 @@ export class AddonStoreFile extends AddonLocks implements StoreFile {
   }
 }
 
+/** A plan as the addon takes it. */
+function byPosition(plan: CommitPlan): NativeCommitPlan {
+  return [
+    plan.pageSize,
+    plan.runs,
+    plan.checksumSeed,
+    plan.metaAt,
+    plan.meta,
+    plan.metaCopyAt,
+    plan.rewrites,
+    plan.publishIndex,
+    plan.unlockWriter,
+  ];
+}
+
 class AddonCommitRun implements CommitRun {
   readonly done: Promise<CommitOutcome>;
   readonly #native: NativeFile;
@@ -198,10 +213,11 @@ class AddonCommitRun implements CommitRun {
       settle = resolve;
     });
     // Not inside the promise's executor: a job that can't be started is this call's exception, not a promise's.
-    native.commit(plan, (outcome) => {
+    const ended = (outcome: NativeCommitOutcome): void => {
       this.#outcome ??= outcome ?? COMMITTED;
       settle(this.#outcome);
-    });
+    };
+    native.commit(ended, ...byPosition(plan));
   }
 
   wait(): CommitOutcome {

@@ -259,7 +259,6 @@ export class Pager {
     return {
       pageSize: this.pages.pageSize,
       runs,
-      runsLength: runs.length,
       checksumSeed: this.#checksumSeed,
       metaAt: metas.older.at,
       meta: meta.bytes,

@@ -54,7 +54,6 @@ function storeAgain(
   const outcome = file.commitSync({
     pageSize,
     runs: new Uint32Array(0),
-    runsLength: 0,
     checksumSeed: 0,
     metaAt,
     meta: metas.newer.record.bytes,

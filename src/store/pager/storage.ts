@@ -38,8 +38,6 @@ export interface CommitPlan {
   readonly pageSize: number;
   /** Pairs (first page, page count): runs of new pages; each gets its checksum (bytes 4 to the run's end) at byte 0 before flush 1. */
   readonly runs: Uint32Array;
-  /** How many numbers of `runs` count. */
-  readonly runsLength: number;
   /** CRC-32C of the store id: the seed of page checksums. */
   readonly checksumSeed: number;
   /** Byte offset in the file of the older meta page. */

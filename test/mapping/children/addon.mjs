@@ -43,7 +43,10 @@ export function spin(milliseconds) {
   while (performance.now() < end);
 }
 
-/** A file of `size` bytes with a coordination file attached, and a plan of two pages that publishes index 5. */
+/**
+ * A file of `size` bytes with a coordination file attached, and a plan of two pages, as the addon takes it, that publishes
+ * index 5.
+ */
 export function commitFixture(path, size = 1 << 20) {
   const made = addon.createNamed(path, 0o600);
   made.allocate(0, size);
@@ -57,10 +60,9 @@ export function commitFixture(path, size = 1 << 20) {
   const memory = new Uint8Array(file.map(0, WINDOW, true, size));
   file.prepare(0, 131072, 8192);
   memory.fill(7, 131072, 131072 + 8192);
-  const plan = {
+  const plan = Object.values({
     pageSize: 4096,
     runs: new Uint32Array([32, 2]),
-    runsLength: 2,
     checksumSeed: 9,
     metaAt: 65536,
     meta: new Uint8Array(512).fill(4),
@@ -68,6 +70,11 @@ export function commitFixture(path, size = 1 << 20) {
     rewrites: [],
     publishIndex: 5,
     unlockWriter: true,
-  };
+  });
   return { file, coordination, words, memory, plan };
+}
+
+/** The same plan for a commit of no pages. */
+export function withoutRuns(plan) {
+  return plan.with(1, new Uint32Array(0));
 }

@@ -16,12 +16,12 @@ const isHeld = (byte) => other.lockedByOther(byte, 1, true);
 
 const begin = performance.now();
 let outcome;
-if (way === "sync") outcome = file.commitSync(plan);
+if (way === "sync") outcome = file.commitSync(...plan);
 else if (way === "wait") {
-  const delivered = new Promise((resolve) => file.commit(plan, resolve));
+  const delivered = new Promise((resolve) => file.commit(resolve, ...plan));
   outcome = file.waitCommit();
   if (JSON.stringify(await delivered) !== JSON.stringify(outcome)) throw new Error("two outcomes");
-} else outcome = await new Promise((resolve) => file.commit(plan, resolve));
+} else outcome = await new Promise((resolve) => file.commit(resolve, ...plan));
 
 const milliseconds = performance.now() - begin;
 if (isFlushLocked) other.unlock(FLUSH, 1);

@@ -15,19 +15,19 @@ const scenarios = {
   },
   "exit in a commit": () => {
     const { file, plan } = commitFixture(path);
-    file.commit(plan, () => {});
+    file.commit(() => {}, ...plan);
     process.exit(0);
   },
   "exit while a commit waits": () => {
     const { file, plan } = commitFixture(path);
     const holder = holdFlushLock(path);
-    file.commit(plan, () => holder.size());
+    file.commit(() => holder.size(), ...plan);
     setTimeout(() => process.exit(0), 20);
   },
   "run dry": async () => {
     const { file, plan } = commitFixture(path);
     if (!(await waitForWriterAsync(file, 1000))) throw new Error("not granted");
-    file.commit(plan, (outcome) => process.stdout.write(`${outcome === null ? "committed" : outcome.step}\n`));
+    file.commit((outcome) => process.stdout.write(`${outcome === null ? "committed" : outcome.step}\n`), ...plan);
     // Nothing else keeps the process alive, and an idle file must not.
   },
   "terminate in an asynchronous wait": () => terminate("wait"),
@@ -48,14 +48,14 @@ const scenarios = {
   },
   commit: () => {
     const { file, plan } = commitFixture(path);
-    file.commit(plan, () => {});
+    file.commit(() => {}, ...plan);
     parentPort.postMessage("under way");
   },
   "commit that waits": () => {
     const { file, plan } = commitFixture(path);
     parentPort.postMessage("made");
     parentPort.once("message", () => {
-      file.commit(plan, () => {});
+      file.commit(() => {}, ...plan);
       parentPort.postMessage("under way");
     });
   },

@@ -26,7 +26,7 @@ async function forget(count) {
   for (let i = 0; i < count; i++) {
     const { file, plan } = commitFixture(`${path}-${i}`);
     await waitForWriterAsync(file, 1000);
-    await new Promise((resolve) => file.commit(plan, resolve));
+    await new Promise((resolve) => file.commit(resolve, ...plan));
   }
 }
 

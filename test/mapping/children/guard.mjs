@@ -64,25 +64,25 @@ const scenarios = {
     say({ sum: memory[5000], one: one.faults[0], other: other.faults[0] });
   },
   "commit after a fault": async () => {
-    const { commitFixture } = await import("./addon.mjs");
+    const { commitFixture, withoutRuns } = await import("./addon.mjs");
     const { file, words, memory, plan } = commitFixture(path);
     truncateSync(path, 100_000);
     memory[140_000] = 1;
-    const outcome = file.commitSync({ ...plan, runsLength: 0 });
+    const outcome = file.commitSync(...withoutRuns(plan));
     say({ outcome, words: [words[50], words[48], words[32]] });
   },
   "commit a truncated run": async () => {
     const { commitFixture } = await import("./addon.mjs");
     const { file, words, plan } = commitFixture(path);
     truncateSync(path, 131072);
-    const outcome = file.commitSync(plan);
+    const outcome = file.commitSync(...plan);
     say({ outcome, words: [words[50], words[48], words[32]] });
   },
   "commit into a truncated meta page": async () => {
-    const { commitFixture } = await import("./addon.mjs");
+    const { commitFixture, withoutRuns } = await import("./addon.mjs");
     const { file, words, plan } = commitFixture(path);
     truncateSync(path, 65536);
-    const outcome = file.commitSync({ ...plan, runsLength: 0 });
+    const outcome = file.commitSync(...withoutRuns(plan));
     say({ step: outcome.step, poisoned: outcome.poisoned, words: [words[50], words[48], words[32]] });
   },
   /** A fault outside our ranges must end the process as ever. The signal arrives by the kernel's hand in "crash". */
