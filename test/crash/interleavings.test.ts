@@ -10,6 +10,7 @@ import {
   writerKilledStoreReopened,
 } from "./kills.ts";
 import {
+  commitFailsBesideUnpinnedReader,
   deadReaderLetsGo,
   emptyTransactionLetsGo,
   openerAmongOthers,
@@ -38,6 +39,10 @@ describe("a reader keeps its snapshot while the writer reuses freed pages", () =
   });
 
   test("if a third process opens the store", () => openerAmongOthers(REAL_ENGINE, seedOfRun()));
+});
+
+test("a commit that fails beside a reader that may not pin leaves nothing to build on", () => {
+  commitFailsBesideUnpinnedReader(REAL_ENGINE, seedOfRun());
 });
 
 test.each(PIN_STEPS)("a reader that died at %s holds nothing", (step) => {

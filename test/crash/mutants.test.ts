@@ -11,6 +11,7 @@ import { flushFails, metaIsTorn, metaIsTornInMemory, pageIsLost } from "./faults
 import { writerKilledOtherGoesOn, writerKilledStoreReopened } from "./kills.ts";
 import { MUTATIONS } from "./mutations.ts";
 import {
+  commitFailsBesideUnpinnedReader,
   deadReaderLetsGo,
   emptyTransactionLetsGo,
   openerAmongOthers,
@@ -41,6 +42,7 @@ const ENGINE_MUTANTS: readonly [Mutation, Scenario][] = [
   [MUTATIONS.noReReadAfterPinning, (engine, seed) => writerCommitsAtPin(engine, "pin: record read", 5, seed)],
   [MUTATIONS.orphanMetaNotAdopted, (engine, seed) => writerKilledOtherGoesOn(engine, "commit: flushed 2", seed)],
   [MUTATIONS.unpinnedReadersNotLive, (engine, seed) => unpinnedReaderAtStep(engine, "write: pages written", seed)],
+  [MUTATIONS.newestNotFirst, commitFailsBesideUnpinnedReader],
   [MUTATIONS.livingTakenForDead, (engine, seed) => readerPinsAtStep(engine, "commit: unlocked", seed)],
   [MUTATIONS.deadTakenForLiving, deadReaderLetsGo],
   [MUTATIONS.slotEndNotRaised, (engine, seed) => readerPinsAtStep(engine, "commit: unlocked", seed)],

@@ -57,6 +57,12 @@ export const MUTATIONS = {
     from: "if (unpinned || named ||",
     to: "if (named ||",
   },
+  newestNotFirst: {
+    name: "a commit that failed taken for the newest",
+    file: LIVE_SET,
+    from: "return [newest, ...[...live.values()].sort(",
+    to: "return [...[...live.values(), newest].sort(",
+  },
   livingTakenForDead: {
     name: "living readers taken for dead",
     file: COORDINATION,

@@ -59,17 +59,56 @@ export function writerCommitsAtPin(engine: Engine, step: Step, commits: number, 
   scene.end(reader, writer);
 }
 
+/** A reader that may not write the coordination file. */
+function unpinnedReader(scene: Scene): TextStore {
+  const process = scene.process("unpinned reader");
+  process.mayWrite = false;
+  const options = { ...OPTIONS, readOnly: true };
+  const reader = promised("opening", () =>
+    scene.engine.openStore<string, string>(process, STORE_PATH, options, INTERNAL),
+  );
+  must(!reader.stats().pinned, "the reader has no slot");
+  reader.refresh();
+  return reader;
+}
+
+/**
+ * A commit fails while somebody reads unpinned: its record stays in the live list, with a number greater than the newest
+ * has, and what comes next builds on the newest all the same.
+ */
+export function commitFailsBesideUnpinnedReader(engine: Engine, seed: number): void {
+  const scene = new Scene(engine, seed);
+  const writer = scene.actor("writer");
+  scene.commits(writer.store, 4);
+  const reader = unpinnedReader(scene);
+  const snapshot = promised("a snapshot", () => reader.snapshot());
+  const state = scene.history.identify("a snapshot", snapshot);
+  writer.process.failures.add("populate", 1, "ENOSPC");
+  const before = scene.history.acknowledged;
+  const changes = scene.begin();
+  const code = codeOf(() => writer.store.transactionSync((transaction) => apply(transaction, changes)));
+  must(code === "DISK_FULL", `a commit that could not be made ends with ${code ?? "no error"}`);
+  scene.settle("after a commit that failed", writer.store);
+  must(scene.history.acknowledged === before, "nothing of it is there");
+  scene.losePowerAlways(writer.process, 2);
+  for (let i = 0; i < 2; i++) {
+    scene.commit(writer.store);
+    must(scene.look("the newest", writer.store) === scene.history.acknowledged, "what was committed is there");
+  }
+  expectState("a snapshot held unpinned", scene, snapshot, state);
+  snapshot.close();
+  promised("closing", () => reader.closeSync());
+  scene.commits(writer.store, COMMITS_MEANWHILE);
+  scene.look("the newest", writer.store);
+  scene.end(writer);
+}
+
 /** Readers that may not write the coordination file read while a writer is at one step. */
 export function unpinnedReaderAtStep(engine: Engine, step: Step, seed: number): void {
   const scene = new Scene(engine, seed);
   const writer = scene.actor("writer");
   scene.commits(writer.store, 6);
-  const process = scene.process("unpinned reader");
-  process.mayWrite = false;
-  const options = { ...OPTIONS, readOnly: true };
-  const reader = promised("opening", () => engine.openStore<string, string>(process, STORE_PATH, options, INTERNAL));
-  must(!reader.stats().pinned, "the reader has no slot");
-  reader.refresh();
+  const reader = unpinnedReader(scene);
   let held: { snapshot: TextSnapshot; state: number } | undefined;
   scene.at(writer.process, step, () => {
     const snapshot = promised("a snapshot", () => reader.snapshot());

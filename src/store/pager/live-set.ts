@@ -19,7 +19,7 @@ export function isReadUnpinned(file: StoreFile): boolean {
 }
 
 /**
- * The live snapshots, the newest first. Records of the live list that are not live any more are removed.
+ * The live snapshots: the newest, then the others from young to old. Records of the live list that are not live any more are removed.
  * `newest` is what the transaction starts from; `readMetas` reads both meta pages from the mapping.
  */
 export function readLiveSet(
@@ -44,7 +44,9 @@ export function readLiveSet(
     if (unpinned || named || isHeld(coordination, held.get(snapshot.number | 0))) live.set(snapshot.commitId, snapshot);
     else coordination.removeRecord(index);
   }
-  return [...live.values()].sort((a, b) => b.number - a.number);
+  // A commit that failed may have left a record with a greater number than the newest has.
+  live.delete(newest.commitId);
+  return [newest, ...[...live.values()].sort((a, b) => b.number - a.number)];
 }
 
 /** Whether one of the owners that hold a number is alive. */
