@@ -13,8 +13,9 @@ import type { EntrySet } from "./sets.ts";
 const WINDOW_SIZE = 2 ** 30;
 const PAGE_SIZE = 4096;
 /**
- * As a program that has run for three seconds: V8 compiles half of what a commit runs through only between the thousandth
- * and the seven thousandth (Node 20), which is a fifth of all that a commit takes beside its flushes.
+ * As a program that has made some thousand commits: V8 compiles half of what a commit runs through only between the thousandth
+ * and the seven thousandth (Node 20), which is a fifth of all that a commit takes beside its flushes. The pages that small
+ * commits take in turn have been written then, too.
  */
 const WARMUP_COMMITS = 8000;
 /** Many turns of a round with few commits each, for the device is now fast and now slow, and is to be so for both. */
@@ -43,7 +44,6 @@ export async function measureFlushes(plan: FlushPlan): Promise<Measurement> {
   );
   const bare = new BareFile(join(plan.folder, "bare"), store.stats().fileSize);
   let next = 0;
-  // As a program that has run for a moment: code is compiled, and the pages that small commits take in turn have been written.
   for (; next < WARMUP_COMMITS; next++) {
     store.putSync(plan.keys[next % plan.keys.length], plan.values[next % plan.values.length]);
   }

@@ -124,8 +124,12 @@ class Arguments {
     napi_typedarray_type actual = napi_int8_array;
     size_t length = 0;
     void* data = nullptr;
-    const napi_status status = napi_get_typedarray_info(env_, value, &actual, &length, &data, nullptr, nullptr);
-    if (status == napi_ok && actual == type) return Elements<T>{static_cast<T*>(data), length};
+    napi_value buffer = nullptr;
+    const napi_status status = napi_get_typedarray_info(env_, value, &actual, &length, &data, &buffer, nullptr);
+    // What has been transferred away looks empty.
+    bool isDetached = false;
+    if (length == 0 && status == napi_ok) napi_is_detached_arraybuffer(env_, buffer, &isDetached);
+    if (status == napi_ok && actual == type && !isDetached) return Elements<T>{static_cast<T*>(data), length};
     refuse(name, expected);
     return Elements<T>{};
   }

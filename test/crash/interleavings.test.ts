@@ -18,6 +18,7 @@ import {
   readerPinsAtStep,
   unpinnedReaderAtStep,
   writerCommitsAtPin,
+  writerKilledBesideUnpinnedReader,
   writersTakeTurns,
 } from "./readers.ts";
 import { WRITE_STEPS } from "./scene.ts";
@@ -43,6 +44,14 @@ describe("a reader keeps its snapshot while the writer reuses freed pages", () =
 
 test("a commit that fails beside a reader that may not pin leaves nothing to build on", () => {
   commitFailsBesideUnpinnedReader(REAL_ENGINE, seedOfRun());
+});
+
+describe("a writer killed beside a reader that may not pin leaves nothing to build on", () => {
+  test.each(WRITE_STEPS)("at %s", (step) => {
+    for (const next of ["other", "opener"] as const) {
+      writerKilledBesideUnpinnedReader(REAL_ENGINE, step, next, seedOfRun());
+    }
+  });
 });
 
 test.each(PIN_STEPS)("a reader that died at %s holds nothing", (step) => {

@@ -103,6 +103,40 @@ export function commitFailsBesideUnpinnedReader(engine: Engine, seed: number): v
   scene.end(writer);
 }
 
+/**
+ * A writer is killed while somebody reads unpinned: what it left in the live list is no state to build on, neither for
+ * another that has the store open nor for one that opens it.
+ */
+export function writerKilledBesideUnpinnedReader(
+  engine: Engine,
+  step: Step,
+  next: "other" | "opener",
+  seed: number,
+): void {
+  const scene = new Scene(engine, seed);
+  const dying = scene.actor("dying");
+  scene.commits(dying.store, 4);
+  const other = next === "other" ? scene.actor(next) : undefined;
+  const reader = unpinnedReader(scene);
+  const snapshot = promised("a snapshot", () => reader.snapshot());
+  const state = scene.history.identify("a snapshot", snapshot);
+  must(scene.commitKilled(dying, step), `the writer came to ${step}`);
+  const { process, store } = other ?? scene.actor(next);
+  scene.history.acknowledged = scene.look("after the kill", store);
+  scene.settle("after the next transaction", store);
+  for (let i = 0; i < 4; i++) {
+    scene.commit(store);
+    scene.look("what was committed since", store);
+    scene.losePower(3);
+  }
+  expectState("a snapshot held unpinned", scene, snapshot, state);
+  snapshot.close();
+  promised("closing", () => reader.closeSync());
+  scene.commits(store, COMMITS_MEANWHILE);
+  scene.look("the newest", store);
+  scene.end({ process, store });
+}
+
 /** Readers that may not write the coordination file read while a writer is at one step. */
 export function unpinnedReaderAtStep(engine: Engine, step: Step, seed: number): void {
   const scene = new Scene(engine, seed);

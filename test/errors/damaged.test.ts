@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync, truncateSync } from "node:fs";
 import { expect, test } from "vitest";
 import { open, type Store } from "../../src/index.ts";
-import { MAP_BITS } from "../../src/store/format/map.ts";
+import { MAP_BITS, MAP_LEAF_USED } from "../../src/store/format/map.ts";
 import {
   META_CATALOG_ROOT,
   META_COPY,
@@ -230,6 +230,28 @@ test("DAMAGED: no write over a catalog that a damaged map called free is acknowl
   expect(store.check().ok).toBe(false);
   store.closeSync();
 });
+
+test.each(["0", "one less", "one more", "2^32 - 1"])(
+  "a map leaf that counts its pages wrong (%s) loses nothing, and is mended by the next write",
+  (wrong) => {
+    const path = closedStore();
+    const { map } = pageKinds(path);
+    patch(path, map * PAGE_SIZE, (bytes) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const used = view.getUint32(MAP_LEAF_USED, true);
+      const wrongs = { "0": 0, "one less": used - 1, "one more": used + 1, "2^32 - 1": 2 ** 32 - 1 };
+      view.setUint32(MAP_LEAF_USED, wrongs[wrong as keyof typeof wrongs], true);
+    });
+    const store = open<number, string>(path);
+    expect(store.check().ok).toBe(false);
+    store.putSync(0, "value 0 again");
+    expect(store.check().ok).toBe(true);
+    store.putSync(0, ENTRIES[0][1]);
+    expectUnharmed(store);
+    store.closeSync();
+    expectUnharmedFile(path);
+  },
+);
 
 /** The only leaf that has so many entries. */
 function leafOf(path: string, entries: number): number {

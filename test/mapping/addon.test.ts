@@ -177,7 +177,10 @@ test("no argument, however wrong, reaches the memory", () => {
     publishIndex: 0,
     unlockWriter: false,
   };
+  const detached = new Uint32Array([2, 2]);
+  structuredClone(detached, { transfer: [detached.buffer] });
   const wrongPlans: object[] = [
+    { ...plan, runs: detached },
     { ...plan, runs: new Uint32Array([2 ** 18 - 1, 2]) },
     { ...plan, runs: new Uint32Array([2 ** 32 - 1, 1]) },
     { ...plan, runs: new Uint32Array([1, 2 ** 32 - 1]) },

@@ -18,8 +18,9 @@ import type { Pages } from "./pages.ts";
 import {
   ALL_SET,
   addGroupBits,
+  type CountedBits,
+  countBits,
   type GroupBits,
-  type GroupChange,
   groupWords,
   type MapIndex,
   mapLeafOf,
@@ -119,6 +120,7 @@ export class FreeSpace {
     this.#mapPages.clear();
     this.#spares.length = 0;
     this.#live = [];
+    this.#newest = undefined;
   }
 
   /** The newest snapshot's map. */
@@ -130,15 +132,16 @@ export class FreeSpace {
   /** Remembers the map of a snapshot this transaction is about to commit; what it changed is the map's from now on. */
   remember(snapshot: Snapshot, index: MapIndex): void {
     this.#indexes.set(snapshot.commitId, index);
-    for (const group of index.bits.keys()) this.#group(group).working = undefined;
+    for (const group of index.known.keys()) this.#group(group).working = undefined;
   }
 
   /** The groups whose bits differ from the newest map's. */
-  changed(): Map<number, GroupChange> {
-    const changed = new Map<number, GroupChange>();
+  changed(): Map<number, CountedBits> {
+    const changed = new Map<number, CountedBits>();
     for (const [group, { working, more }] of this.#groups) {
-      if (working === undefined || isSame(this.#newestBits(group), working)) continue;
-      changed.set(group, { bits: working, more });
+      if (working === undefined) continue;
+      const { bits, used } = this.#newestBits(group);
+      if (!isSame(bits, working)) changed.set(group, { bits: working, used: used + more });
     }
     return changed;
   }
@@ -147,7 +150,7 @@ export class FreeSpace {
   highestUsed(from: number): number {
     const last = Math.floor(from / this.#groupPages);
     for (let group = last; group >= 0; group--) {
-      const bits = this.#groups.get(group)?.working ?? this.#newestBits(group);
+      const bits = this.#groups.get(group)?.working ?? this.#newestBits(group).bits;
       for (let i = group === last ? (from % this.#groupPages) >>> 5 : bits.length - 1; i >= 0; i--) {
         if (bits[i] !== 0) return group * this.#groupPages + i * 32 + 31 - Math.clz32(bits[i]);
       }
@@ -248,7 +251,7 @@ export class FreeSpace {
       const group = Math.floor(at / this.#groupPages);
       const to = Math.min(end, (group + 1) * this.#groupPages);
       const state = this.#group(group);
-      state.working ??= this.#copy(this.#newestBits(group));
+      state.working ??= this.#copy(this.#newestBits(group).bits);
       state.more += setBits(state.working, at - group * this.#groupPages, to - group * this.#groupPages, value);
       at = to;
     }
@@ -270,19 +273,20 @@ export class FreeSpace {
     if (this.#spares.length < SPARES_MAX) this.#spares.push(bits);
   }
 
-  /** The bits of the newest snapshot's map. */
-  #newestBits(group: number): GroupBits {
-    const known = this.newestMap.bits.get(group);
+  /** The bits of the newest snapshot's map. They are counted here: a count that is damaged is not to be carried on. */
+  #newestBits(group: number): CountedBits {
+    const known = this.newestMap.known.get(group);
     if (known !== undefined) return known;
     const bits = this.#bits().fill(0);
     addGroupBits(this.#pages, this.#live[0], this.newestMap, group, bits, this.#wordsUsed(this.#live[0], group));
-    this.newestMap.bits.set(group, bits);
-    return bits;
+    const counted = { bits, used: countBits(bits) };
+    this.newestMap.known.set(group, counted);
+    return counted;
   }
 
   #forgetBits(index: MapIndex): void {
-    for (const bits of index.bits.values()) this.#spare(bits);
-    index.bits.clear();
+    for (const { bits } of index.known.values()) this.#spare(bits);
+    index.known.clear();
   }
 
   /** Words of a group's bits that lie below a snapshot's page count: those above are zero. */
@@ -328,9 +332,9 @@ export class FreeSpace {
     // Forgotten first: a map page that is damaged ends this half way.
     this.#unions.delete(group);
     const bits = known?.bits ?? this.#bits();
-    const newest = this.newestMap.bits.get(group);
+    const newest = this.newestMap.known.get(group);
     if (newest === undefined) bits.fill(0);
-    else bits.set(newest);
+    else bits.set(newest.bits);
     for (const snapshot of owners) {
       if (newest !== undefined && snapshot === this.#live[0]) continue;
       const words = this.#wordsUsed(snapshot, group);

@@ -41,14 +41,20 @@ export interface MapLevel {
 /** The bits of a group: 1 for a page in use. `GroupBits[i >>> 5] >>> (i & 31) & 1`. */
 export type GroupBits = Int32Array;
 
+/** The bits of a group, and how many are set. */
+export interface CountedBits {
+  readonly bits: GroupBits;
+  readonly used: number;
+}
+
 /** Where the pages of a space map are. It never changes, as its snapshot doesn't. */
 export interface MapIndex {
   /** From the map leaves (one a group) up to the root (one page); empty if the map has no page. */
   readonly levels: readonly MapLevel[];
   /** Every page of the map itself, in no order. */
   readonly ownPages: readonly number[];
-  /** The bits of some groups, so that they need not be read from their pages. */
-  readonly bits: Map<number, GroupBits>;
+  /** Groups whose bits need not be read from their pages. */
+  readonly known: Map<number, CountedBits>;
 }
 
 /** The map leaf of a group in `index`, or 0. */
@@ -113,12 +119,12 @@ export function readMapIndex(pages: Pages, snapshot: Snapshot): MapIndex {
   return indexOf(levels);
 }
 
-function indexOf(levels: readonly MapLevel[], bits: Map<number, GroupBits> = new Map()): MapIndex {
+function indexOf(levels: readonly MapLevel[], known: Map<number, CountedBits> = new Map()): MapIndex {
   const ownPages: number[] = [];
   for (const level of levels) {
     for (const page of level.pages) if (page !== 0) ownPages.push(page);
   }
-  return { levels, ownPages, bits };
+  return { levels, ownPages, known };
 }
 
 /** Drops the empty slots at the end. */
@@ -142,7 +148,7 @@ export function addGroupBits(
   bits: GroupBits,
   words = bits.length,
 ): void {
-  const known = index.bits.get(group);
+  const known = index.known.get(group)?.bits;
   if (known !== undefined) {
     for (let i = 0; i < words; i++) bits[i] |= known[i];
     return;
@@ -183,13 +189,6 @@ export function pagesUsed(pages: Pages, index: MapIndex): number {
   return used;
 }
 
-/** A group that is not as it was. */
-export interface GroupChange {
-  readonly bits: GroupBits;
-  /** How many more of its pages are in use. */
-  readonly more: number;
-}
-
 /** A new map: where its pages are, and its root. */
 export interface WrittenMap {
   readonly index: MapIndex;
@@ -199,12 +198,12 @@ export interface WrittenMap {
 
 /**
  * Writes the map that differs from `previous` in the given groups. `take` gives a page to write (pages of maps are not
- * recorded in maps, so taking one changes no group), `number` is the transaction's. The new index keeps the bits.
+ * recorded in maps, so taking one changes no group), `number` is the transaction's. The new index keeps `changed`.
  */
 export function writeMap(
   pages: Pages,
   previous: MapIndex,
-  changed: ReadonlyMap<number, GroupChange>,
+  changed: Map<number, CountedBits>,
   number: number,
   take: () => number,
 ): WrittenMap {
@@ -213,10 +212,7 @@ export function writeMap(
   const leaves = previous.levels[0];
   let lower = { pages: leaves?.pages.slice() ?? [], free: leaves?.free.slice() ?? [] };
   let dirty = new Set<number>();
-  const known = new Map<number, GroupBits>();
-  for (const [group, { bits, more }] of changed) {
-    known.set(group, bits);
-    const used = more + (mapLeafOf(previous, group) === 0 ? 0 : capacity - lower.free[group]);
+  for (const [group, { bits, used }] of changed) {
     while (lower.pages.length <= group) {
       lower.pages.push(0);
       lower.free.push(0);
@@ -251,7 +247,7 @@ export function writeMap(
     lower = next;
     dirty = nextDirty;
   }
-  return { index: indexOf(levels, known), root: lower.pages[0] ?? 0, level: levels.length - 1 };
+  return { index: indexOf(levels, changed), root: lower.pages[0] ?? 0, level: levels.length - 1 };
 }
 
 function sum(values: readonly number[], from: number, to: number): number {
