@@ -19,8 +19,8 @@ export function isReadUnpinned(file: StoreFile): boolean {
 }
 
 /**
- * The live snapshots: the newest, then the others from young to old. Records of the live list that are not live any more are removed.
- * `newest` is what the transaction starts from; `readMetas` reads both meta pages from the mapping.
+ * The live snapshots: the newest, then the others from young to old. Records of the live list that are not live any more
+ * are removed. `newest` is what the transaction starts from; `readMetas` reads both meta pages from the mapping.
  */
 export function readLiveSet(
   storage: Storage,
