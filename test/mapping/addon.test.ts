@@ -111,7 +111,7 @@ test.skipIf(ON_WINDOWS).each([
   const parameters = ["-c", command, process.execPath, childPath("longer.mjs"), newPath()];
   const env = { ...process.env, LD_PRELOAD: compileC("system.c", folder), FOLIODB_SYSTEM: system };
   expect(JSON.parse(execFileSync("sh", parameters, { encoding: "utf8", env }))).toEqual({
-    lengths: [64, 128],
+    lengths: [512, 1024],
     shared: [3, 5],
     flushed: [5, 3, 3, 3, 3],
     anew,

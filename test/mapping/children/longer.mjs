@@ -7,7 +7,8 @@ import { addon, open, WINDOW } from "./addon.mjs";
 
 const [path] = process.argv.slice(2);
 const PAGE = 4096;
-const PAGES = 128;
+/** Many, for other threads of Node fetch pages of their own meanwhile. */
+const PAGES = 1024;
 const HALF = PAGES / 2;
 
 const made = addon.createNamed(path, 0o600);
